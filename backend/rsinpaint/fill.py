@@ -1,0 +1,361 @@
+"""The product, read top to bottom: a scene with holes goes in, the same scene comes out whole.
+
+open the scene, decide where the holes are, plan windows, read each with its halo, let the model fill it,
+put the fill into the holes, write, and give the output its name when it is complete.
+"""
+
+import os
+import time
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import ExitStack
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import rasterio
+from numpy.typing import NDArray
+
+from . import __version__, masks
+from .classical.far import FarSurface
+from .damage import damage
+from .decide import WINDOW as DECIDE_WINDOW
+from .decide import decide, make_mask
+from .errors import Cancelled, JobError
+from .jobs import BandReport, Job, Report
+from .models import registry, run
+from .models.card import Card
+from .progress import Progress, Progressing
+from .raster.scene import Scene, open_scene
+from .raster.scratch import Scratch
+from .raster.survey import CELL, Survey
+from .raster.write import RASTERIO_ENV, Writer, check_output, rasterio_env, sweep, write_like
+from .tiles import Tile, blend, plan
+
+__all__ = ["Progress", "damage", "fill", "make_mask"]
+
+WINDOWS = (1024, 512, 256, 128)
+"""Sides of the squares that are written at once, in pixels, the largest that the memory allows; multiples of the
+output's blocks, or parts of them."""
+BYTES_A_PIXEL = 220
+"""Measured need of reading, guessing and writing a window, a pixel and band of what is read."""
+Counts = Mapping[tuple[int, int], int]
+"""Holes in each square of the smallest window that has any, by (row, column) of the square."""
+DETECTING = 0.06
+"""Share of the time that finding the holes takes."""
+
+
+def fill(job: Job, progress: Progressing, cancelled: Callable[[], bool]) -> Report:
+    """Repair one scene.
+
+    Args:
+        job: what is wanted; validated.
+        progress: told how far the job is, from this thread, at every window.
+        cancelled: asked between windows.
+
+    Returns:
+        What was done; the output lies under its name.
+
+    Raises:
+        JobError: it cannot be done; the sentence says why and what to do. No output, no litter.
+        Cancelled: `cancelled` said so; likewise.
+    """
+    clock = _Clock(progress, cancelled)
+    clock.tell("open", 0.0, f"opening {job.scene[0]}")
+    with ExitStack() as stack:
+        scene = stack.enter_context(open_scene(job.scene, nodata=job.nodata))
+        stack.enter_context(rasterio.Env(**rasterio_env(scene, DECIDE_WINDOW)))
+        card = _choose_model(job, scene)
+        _check_outputs(job, scene)
+        source = masks.choose(job, scene)
+        holes = stack.enter_context(Scratch(scene, job.output))
+        counts: dict[tuple[int, int], int] = {}
+
+        def keep(tile: Tile, found: NDArray[np.bool_]) -> None:
+            holes.write(*tile.write, found)
+            _count(counts, tile, found)
+
+        survey = decide(scene, source, job.bands, keep, lambda part: clock.tell("detect", part * DETECTING))
+        holes.done_writing()
+        notes = [*scene.notes, *source.notes]
+        _nothing_to_do(job, scene, survey, notes)
+        model = run.load(
+            card, _normal(survey), device=job.device, threads=job.threads, memory_bytes=job.memory_bytes
+        )
+        outputs = _Outputs(job, scene, stack)
+        tally = _repair(job, scene, holes, counts, survey, model, outputs, clock)
+        notes += [*model.notes, *_left_open(scene, tally)]
+        clock.tell("write", 1.0 - 1e-3, f"finishing {job.output}")
+        outputs.publish(_tags(job, card, source.name, tally))
+    return Report(
+        output=job.output,
+        task=job.task,
+        model=card.id,
+        model_sha256=card.sha256,
+        device=model.device,
+        mask_source=source.name,
+        bands=tally.bands(scene),
+        seconds=clock.seconds,
+        cpu_seconds=clock.cpu_seconds,
+        megapixels=scene.height * scene.width * int((survey.holes > 0).sum()) / 1e6,
+        notes=tuple(dict.fromkeys(notes)),
+    )
+
+
+class _Clock:
+    """Tells progress and asks whether to stop."""
+
+    def __init__(self, progress: Progressing, cancelled: Callable[[], bool]) -> None:
+        self._progress, self._cancelled = progress, cancelled
+        self._begin, self._cpu = time.monotonic(), time.process_time()
+
+    @property
+    def seconds(self) -> float:
+        return time.monotonic() - self._begin
+
+    @property
+    def cpu_seconds(self) -> float:
+        return time.process_time() - self._cpu
+
+    def tell(self, stage: str, fraction: float, text: str = "", done: int = 0, total: int = 0) -> None:
+        self._progress(Progress(stage=stage, fraction=fraction, done=done, total=total, text=text))
+        if self._cancelled():
+            raise Cancelled
+
+
+class _Tally:
+    """Pixels filled and left open, (bands,)."""
+
+    def __init__(self, bands: int) -> None:
+        self.filled = np.zeros(bands, np.int64)
+        self.left_open = np.zeros(bands, np.int64)
+
+    def add(self, holes: NDArray[np.bool_], filled: NDArray[np.bool_]) -> None:
+        self.filled += filled.sum((1, 2))
+        self.left_open += (holes & ~filled).sum((1, 2))
+
+    def bands(self, scene: Scene) -> tuple[BandReport, ...]:
+        return tuple(
+            BandReport(band=number + 1, name=name, holes=int(done + left), filled=int(done), left_open=int(left))
+            for number, (name, done, left) in enumerate(
+                zip(scene.band_names, self.filled, self.left_open, strict=True)
+            )
+        )
+
+
+class _Outputs:
+    """The repaired scene, and where asked the mask of what was filled and the expected error."""
+
+    def __init__(self, job: Job, scene: Scene, stack: ExitStack) -> None:
+        def start(path: str | None, **kind: Any) -> Writer | None:
+            if path is None:
+                return None
+            writer = write_like(scene, path, overwrite=job.overwrite, **kind)
+            return stack.enter_context(writer)
+
+        plain: dict[str, Any] = {"plain": True, "band_names": scene.band_names}
+        self.scene: Writer = stack.enter_context(
+            write_like(scene, job.output, overwrite=job.overwrite, format=job.format)
+        )
+        self.mask = start(job.out_mask, dtype="uint8", **plain)
+        self.uncertainty = start(job.out_uncertainty, dtype="float32", nodata=np.nan, **plain)
+
+    def write(self, tile: Tile, values: NDArray[Any], filled: NDArray[np.bool_], error: NDArray[np.float32]) -> None:
+        self.scene.write(*tile.write, values, filled)
+        if self.mask:
+            self.mask.write(*tile.write, filled.astype(np.uint8))
+        if self.uncertainty:
+            self.uncertainty.write(*tile.write, error)
+
+    def publish(self, tags: Mapping[str, str]) -> None:
+        """The scene comes last: where it stands, everything stands."""
+        for writer in (self.uncertainty, self.mask, self.scene):
+            if writer:
+                writer.publish(tags)
+
+
+@dataclass(frozen=True)
+class _Piece:
+    """What is read of a tile: with its halo, or the written part alone where that has no holes."""
+
+    tile: Tile
+    inside: tuple[slice, slice, slice]
+    """The written part of the arrays."""
+    values: NDArray[Any]
+    empty: NDArray[np.bool_]
+    holes: NDArray[np.bool_]
+
+
+def _repair(
+    job: Job,
+    scene: Scene,
+    holes: Scratch,
+    counts: Counts,
+    survey: Survey,
+    model: run.Model,
+    outputs: _Outputs,
+    clock: _Clock,
+) -> _Tally:
+    """Fill window by window; the next window is read and the last one written while this one is computed."""
+    tally, total, done = _Tally(scene.count), int(survey.holes.sum()), 0
+    surface, answerable = _far_surface(survey), survey.count > 0
+    side = _window(job, scene, model)
+    tiles = plan(scene.height, scene.width, window=side, halo=model.halo, multiple=model.multiple)
+    with ThreadPoolExecutor(1) as reading, ThreadPoolExecutor(1) as writing:
+        written: Future[None] | None = None
+        for piece in _read_ahead(scene, holes, counts, tiles, reading):
+            clock.tell("fill", DETECTING + (1 - DETECTING) * done / max(total, 1), "filling", done, total)
+            values, filled, error = _filled(piece, scene, model, surface, answerable)
+            inside = piece.inside
+            tally.add(piece.holes[inside], filled[inside])
+            done += int(piece.holes[inside].sum())
+            if written:
+                written.result()
+            written = writing.submit(outputs.write, piece.tile, values[inside], filled[inside], error[inside])
+        if written:
+            written.result()
+    return tally
+
+
+def _read_ahead(
+    scene: Scene, holes: Scratch, counts: Counts, tiles: Iterator[Tile], reading: ThreadPoolExecutor
+) -> Iterator[_Piece]:
+    """The pieces of a plan, each read while the one before is in use."""
+    with scene.reopen() as twin, rasterio.Env(**RASTERIO_ENV):
+
+        def read(tile: Tile) -> _Piece:
+            whole = not _holes_in(counts, tile)
+            window = tile.write if whole else tile.read
+            everything = (slice(None), slice(None), slice(None))
+            values = twin.read(*window)
+            return _Piece(
+                tile,
+                everything if whole else (slice(None), *tile.inside),
+                values,
+                twin.empty(values),
+                np.zeros(values.shape, bool) if whole else holes.read(*window),
+            )
+
+        ahead: Future[_Piece] | None = None
+        for tile in tiles:
+            following = reading.submit(read, tile)
+            if ahead:
+                yield ahead.result()
+            ahead = following
+        if ahead:
+            yield ahead.result()
+
+
+def _filled(
+    piece: _Piece, scene: Scene, model: run.Model, surface: FarSurface, answerable: NDArray[np.bool_]
+) -> tuple[NDArray[Any], NDArray[np.bool_], NDArray[np.float32]]:
+    """The repaired pixels, which of them were filled, and the expected error (0 where known, NaN in the collar)."""
+    valid = ~(piece.empty | piece.holes)
+    wanted = piece.holes & answerable[:, None, None]
+    if not wanted.any():
+        error = np.where(valid, np.float32(0), np.float32(np.nan))
+        return piece.values, np.zeros_like(piece.holes), error
+    rows, columns = piece.tile.read
+    answer = model(piece.values, valid, wanted, surface.at(rows.start, columns.start))
+    values, filled = blend(piece.values, np.where(wanted, answer.values, np.nan), piece.holes, scene.nodata)
+    known = np.where(valid, np.float32(0), np.float32(np.nan))
+    error = known if answer.uncertainty is None else np.where(filled, answer.uncertainty, known)
+    return values, filled, error
+
+
+def _choose_model(job: Job, scene: Scene) -> Card:
+    """The card of the model that the job asks for; it must fit the scene and give what is wanted."""
+    card = registry.default_model(job.task) if job.model == "auto" else registry.find(job.model)
+    count = card.bands if isinstance(card.bands, int) else len(card.bands) if card.bands != "any" else None
+    if count is not None and count != scene.count:
+        names = "" if isinstance(card.bands, int) else f" ({', '.join(map(str, card.bands))})"
+        raise JobError(
+            f"`{scene.name}` has {scene.count} bands",
+            f"{count} for model `{card.id}`{names}",
+            "Choose a model for any band: `rsinpaint models list`",
+        )
+    if job.out_uncertainty and "uncertainty" not in card.outputs:
+        raise JobError(
+            f"Model `{card.id}` gives no uncertainty",
+            remedy="Leave the uncertainty out, or choose a model that gives it: `rsinpaint models list`",
+        )
+    return card
+
+
+def _check_outputs(job: Job, scene: Scene) -> None:
+    wanted = [path for path in (job.output, job.out_mask, job.out_uncertainty) if path]
+    inputs = [path for path in (job.mask, job.qa) if path]
+    for path in wanted:
+        others = [other for other in wanted if other is not path]
+        check_output(path, scene, job.overwrite, format=job.format, protected=[*inputs, *others])
+        sweep(os.path.dirname(path) or ".")
+
+
+def _nothing_to_do(job: Job, scene: Scene, survey: Survey, notes: list[str]) -> None:
+    """A scene without holes: a note where the job says so, else an error."""
+    if survey.holes.any():
+        return
+    finding = f"`{scene.name}` has no holes" + (f" that `{job.mask}` marks" if job.mask else "")
+    if not job.copy_when_whole:
+        remedy = "Nothing was written. " + (notes[-1] if notes else "Give a mask that marks them with 1: `--mask`")
+        raise JobError(finding, remedy=remedy, code="nothing_to_fill")
+    notes.append(f"{finding}: the output equals the input")
+
+
+def _normal(survey: Survey) -> run.Normal:
+    return run.Normal(survey.mean, survey.std, survey.low, survey.high)
+
+
+def _far_surface(survey: Survey) -> FarSurface:
+    cells, known = survey.cells()
+    return FarSurface((cells - survey.mean[:, None, None]) / survey.std[:, None, None], known, CELL)
+
+
+def _window(job: Job, scene: Scene, model: run.Model) -> int:
+    """The largest side of a window that the job's memory holds."""
+    for side in WINDOWS:
+        if scene.count * (side + 2 * model.halo) ** 2 * BYTES_A_PIXEL <= job.memory_bytes:
+            return side
+    return WINDOWS[-1]
+
+
+def _count(counts: dict[tuple[int, int], int], tile: Tile, holes: NDArray[np.bool_]) -> None:
+    """Note how many holes lie in each square of the smallest window."""
+    step = WINDOWS[-1]
+    rows, columns = (range(0, part.stop - part.start, step) for part in tile.write)
+    sums = np.add.reduceat(np.add.reduceat(holes.sum(0), rows, axis=0), columns, axis=1)
+    for row, line in zip(rows, sums, strict=True):
+        for column, count in zip(columns, line, strict=True):
+            if count:
+                counts[(tile.write[0].start + row) // step, (tile.write[1].start + column) // step] = int(count)
+
+
+def _holes_in(counts: Counts, tile: Tile) -> bool:
+    """Whether the written part of a tile has holes."""
+    rows, columns = (range(part.start // WINDOWS[-1], -(-part.stop // WINDOWS[-1])) for part in tile.write)
+    return any((row, column) in counts for row in rows for column in columns)
+
+
+def _left_open(scene: Scene, tally: _Tally) -> list[str]:
+    """A sentence for each band with holes that stayed open."""
+    return [
+        f"{left} holes of `{name}` were left open: the band has no known pixel"
+        for name, left in zip(scene.band_names, tally.left_open, strict=True)
+        if left
+    ]
+
+
+def _tags(job: Job, card: Card, mask_source: str, tally: _Tally) -> dict[str, str]:
+    """What the output says was done to it; no times, so that the same job gives the same bytes."""
+    asked = {"bands": job.bands, "nodata": job.nodata, "mask_values": job.mask_values, "mask_layer": job.mask_layer}
+    return {
+        "RSINPAINT_VERSION": __version__,
+        "RSINPAINT_TASK": job.task,
+        "RSINPAINT_MODEL": card.id,
+        "RSINPAINT_MODEL_VERSION": card.version,
+        "RSINPAINT_WEIGHTS_SHA256": card.sha256,
+        "RSINPAINT_MASK_SOURCE": mask_source,
+        "RSINPAINT_PARAMETERS": " ".join(f"{name}={value}" for name, value in asked.items() if value is not None),
+        "RSINPAINT_FILLED": " ".join(map(str, tally.filled)),
+        "RSINPAINT_LEFT_OPEN": " ".join(map(str, tally.left_open)),
+    }

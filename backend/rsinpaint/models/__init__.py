@@ -1,0 +1,1 @@
+"""Models: cards, the registry that finds them, and what runs them."""

@@ -1,0 +1,278 @@
+"""Run a model on arrays: normalise, guess, network, back to scene units. The only border to torch at run time."""
+
+import gc
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import ndimage
+
+from ..classical import GUESSES
+from ..classical.contract import REACH, Far
+from ..errors import JobError
+from ..tiles import plan
+from . import registry
+from .card import Card
+
+NETWORK_WINDOW = 512
+"""Side of what a network fills at once, in pixels: larger ones cost memory, smaller ones more halo."""
+BYTES_A_PIXEL = 160
+"""Measured peak of anyband a pixel and band of what it sees, fp32."""
+
+
+@dataclass(frozen=True)
+class Normal:
+    """Mean and deviation of each band's known pixels in the whole scene, (bands,); and their least and greatest."""
+
+    mean: NDArray[np.float64]
+    std: NDArray[np.float64]
+    low: NDArray[np.float64]
+    high: NDArray[np.float64]
+
+    def forth(self, values: NDArray[Any], valid: NDArray[np.bool_]) -> NDArray[np.float32]:
+        """Normalised values, 0 where not valid."""
+        # float64 in between: float32 cannot tell neighbouring 32-bit integers apart
+        clean = np.where(valid, values, self.mean[:, None, None])
+        return ((clean - self.mean[:, None, None]) / self.std[:, None, None]).astype(np.float32)
+
+    def back(self, z: NDArray[np.float32]) -> NDArray[np.float64]:
+        """Scene units; never beyond the span of the known values, which no sensor's answer should leave."""
+        values = z * self.std[:, None, None] + self.mean[:, None, None]
+        return np.clip(values, self.low[:, None, None], self.high[:, None, None])
+
+
+@dataclass(frozen=True)
+class Fill:
+    """An answer in scene units, (bands, rows, columns); only the holes mean anything."""
+
+    values: NDArray[np.float64]
+    uncertainty: NDArray[np.float32] | None
+    """Expected absolute error; None: the model says nothing about it."""
+
+
+class Model(Protocol):
+    """A model made ready for one scene."""
+
+    device: str
+    halo: int
+    multiple: int
+    notes: list[str]
+
+    def __call__(self, values: NDArray[Any], valid: NDArray[np.bool_], holes: NDArray[np.bool_], far: Far) -> Fill:
+        """Fill one window. Bands without any hole here help the others."""
+
+
+def load(card: Card, normal: Normal, *, device: str, threads: int | None, memory_bytes: int) -> Model:
+    """Make a model ready.
+
+    Raises:
+        JobError: the weights are missing or damaged, or the device is not there.
+    """
+    if card.first_guess is not None and card.first_guess not in GUESSES:
+        raise JobError(f"The card of `{card.id}` names the guess `{card.first_guess}`", "one of " + ", ".join(GUESSES))
+    if not card.learned:
+        return ClassicalModel(card, normal)
+    registry.verify(card)
+    return NetworkModel(card, normal, device=device, threads=threads, memory_bytes=memory_bytes)
+
+
+def pick_device(wanted: str) -> str:
+    """The device that `auto` stands for, or the one that is named.
+
+    Raises:
+        JobError: it is not there; the sentence says which are.
+    """
+    import torch
+
+    present = ["cpu"] + [f"cuda:{n}" for n in range(torch.cuda.device_count())]
+    present += ["mps"] if torch.backends.mps.is_available() else []
+    if wanted == "auto":
+        return present[1] if len(present) > 1 else "cpu"
+    named = "cuda:0" if wanted == "cuda" else wanted
+    if named not in present:
+        raise JobError(f"There is no device `{wanted}`", f"one of {', '.join(present)}", "Give `--device auto`")
+    return named
+
+
+class ClassicalModel:
+    """A closed-form fill in scene units."""
+
+    def __init__(self, card: Card, normal: Normal) -> None:
+        self.device, self.halo, self.multiple = "cpu", REACH, 1
+        self.notes: list[str] = []
+        self._guess, self._normal = GUESSES[str(card.first_guess)], normal
+
+    def __call__(self, values: NDArray[Any], valid: NDArray[np.bool_], holes: NDArray[np.bool_], far: Far) -> Fill:
+        z = self._normal.forth(values, valid)
+        return Fill(self._normal.back(self._guess(z, valid, holes, far)), None)
+
+
+class NetworkModel:
+    """A trained network that starts from a classical guess."""
+
+    def __init__(
+        self, card: Card, normal: Normal, *, device: str, threads: int | None, memory_bytes: int
+    ) -> None:
+        import torch
+        from safetensors.torch import load_file
+
+        from ..networks import build
+
+        _make_repeatable(threads)
+        self.device, self.notes = pick_device(device), []
+        network = build(str(card.network), card.config)
+        state = {name: tensor.float() for name, tensor in load_file(registry.weights_path(card)).items()}
+        missing, unexpected = network.load_state_dict(state, strict=False)
+        if missing or unexpected:
+            raise JobError(
+                f"The weights of `{card.id}` do not fit network `{card.network}`: "
+                f"missing {missing[:3]}, unexpected {unexpected[:3]}",
+                remedy="Install the model again",
+                code="model_corrupt",
+            )
+        self._network = network.eval().to(self.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self.multiple = int(network.multiple)  # type: ignore[arg-type]
+        self._seen = card.halo if card.halo is not None else int(network.halo)  # type: ignore[arg-type]
+        # a pixel that is written may hang on guesses `_seen` away, which hang on known pixels near them
+        self.halo = max(REACH, self._seen)
+        self._guess = GUESSES[str(card.first_guess)] if card.first_guess else None
+        self._normal, self._memory_bytes = normal, memory_bytes
+        self._batch = 0  # not chosen yet
+
+    def __call__(self, values: NDArray[Any], valid: NDArray[np.bool_], holes: NDArray[np.bool_], far: Far) -> Fill:
+        z = self._normal.forth(values, valid)
+        if self._guess is not None:
+            z = self._guess(z, valid, holes, far)
+        unknown = ~valid
+        collar = unknown & ~holes
+        for band in np.flatnonzero(collar.any((1, 2))):
+            z[band] = _carried_out(z[band], collar[band])
+        fill, scale = self._run(z, unknown, holes)
+        uncertainty = scale * self._normal.std[:, None, None].astype(np.float32)
+        return Fill(self._normal.back(fill), uncertainty)
+
+    def _run(
+        self, z: NDArray[np.float32], unknown: NDArray[np.bool_], holes: NDArray[np.bool_]
+    ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        """Fill and expected error, normalised, window by window; windows without holes are left out."""
+        bands, height, width = z.shape
+        side = self._window(bands)
+        tiles = [
+            tile
+            for tile in plan(height, width, window=side, halo=self._seen, multiple=self.multiple)
+            if holes[(slice(None), *tile.write)].any()
+        ]
+        fill, scale = z.copy(), np.zeros_like(z)
+        groups: dict[tuple[int, int], list[Any]] = {}
+        for tile in tiles:
+            shape = tuple(-(-(part.stop - part.start) // self.multiple) * self.multiple for part in tile.read)
+            groups.setdefault(shape, []).append(tile)  # type: ignore[arg-type]
+        for shape, members in groups.items():
+            inputs = [(_padded(z[(slice(None), *t.read)], shape, "edge"), _padded(unknown[(slice(None), *t.read)], shape, "constant")) for t in members]
+            for tile, (part, error) in zip(members, self._in_batches(inputs, bands), strict=True):
+                place, inside = (slice(None), *tile.write), (slice(None), *tile.inside)
+                fill[place], scale[place] = part[inside], error[inside]
+        return fill, scale
+
+    def _window(self, bands: int) -> int:
+        """Side of a network window that fits the memory for this many bands."""
+        side = NETWORK_WINDOW
+        while side > 128 and bands * (side + 2 * self._seen) ** 2 * BYTES_A_PIXEL > self._memory_bytes / 2:
+            side //= 2
+        return side
+
+    def _in_batches(self, inputs: Sequence[tuple[Any, Any]], bands: int) -> list[tuple[Any, Any]]:
+        """Run equal shapes together; out of memory: half the batch, and at last the CPU."""
+        out: list[tuple[Any, Any]] = []
+        while len(out) < len(inputs):
+            batch = self._batch or self._first_batch(inputs[0][0].shape)
+            part = inputs[len(out) : len(out) + batch]
+            answer = self._try(part)
+            if answer is not None:
+                self._batch = batch
+                out += answer
+                continue
+            # only here, the failed call's tensors are gone
+            self._free()
+            if batch > 1:
+                self._batch = batch // 2
+            elif self.device != "cpu":
+                self.notes.append(f"Not enough memory on `{self.device}`: went on, on the CPU")
+                self.device = "cpu"
+                self._network = self._network.to("cpu")
+            else:
+                raise JobError(
+                    f"A window of {inputs[0][0].shape[-1]} px with {bands} bands does not fit into memory",
+                    remedy="Give `--memory 512M` for smaller windows, or repair fewer bands at a time with `--bands`",
+                    code="out_of_memory",
+                )
+        return out
+
+    def _first_batch(self, shape: tuple[int, ...]) -> int:
+        """Windows at once: one on a CPU, what three quarters of the free memory hold on a GPU."""
+        if not self.device.startswith("cuda"):
+            return 1
+        import torch
+
+        free, _ = torch.cuda.mem_get_info(self.device)
+        return max(1, int(free * 0.75 / (BYTES_A_PIXEL * np.prod(shape))))
+
+    def _try(self, part: Sequence[tuple[Any, Any]]) -> list[tuple[Any, Any]] | None:
+        """Answers for a batch, or None when memory ran out."""
+        import torch
+
+        try:
+            with torch.inference_mode():
+                image = torch.from_numpy(np.stack([z for z, _ in part])).to(self.device)
+                holes = torch.from_numpy(np.stack([h for _, h in part]).astype(np.float32)).to(self.device)
+                answer = self._network(image, holes)
+                fill = answer["fill"].cpu().numpy()
+                error = answer["log_scale"].exp().cpu().numpy() if "log_scale" in answer else np.zeros_like(fill)
+        except (torch.OutOfMemoryError, MemoryError):
+            return None
+        except RuntimeError as problem:
+            if "can't allocate memory" in str(problem) or "out of memory" in str(problem):
+                return None
+            raise
+        return list(zip(fill, error, strict=True))
+
+    def _free(self) -> None:
+        gc.collect()
+        if self.device.startswith("cuda"):
+            import torch
+
+            torch.cuda.empty_cache()
+
+
+def _carried_out(plane: NDArray[np.float32], collar: NDArray[np.bool_]) -> NDArray[np.float32]:
+    """The collar takes the value of the nearest pixel, so that the network sees no cliff at the scene's edge."""
+    if collar.all():
+        return plane
+    index = ndimage.distance_transform_edt(collar, return_distances=False, return_indices=True)
+    carried: NDArray[np.float32] = plane[tuple(index)]
+    return carried
+
+
+def _padded(planes: NDArray[Any], shape: tuple[int, int], mode: str) -> NDArray[Any]:
+    """Grow to `shape` at the bottom and right: values go on, and count as not known."""
+    width = ((0, 0), (0, shape[0] - planes.shape[1]), (0, shape[1] - planes.shape[2]))
+    if not any(after for _, after in width):
+        return planes
+    return np.pad(planes, width, mode="edge") if mode == "edge" else np.pad(planes, width, constant_values=True)
+
+
+def _make_repeatable(threads: int | None) -> None:
+    """Same input, same device: same bytes; CPU and GPU within 1e-3 (promise 6)."""
+    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
+    import torch
+
+    if threads is not None:
+        torch.set_num_threads(threads)
+    torch.backends.cudnn.allow_tf32 = False
+    torch.backends.cudnn.benchmark = False
+    torch.backends.cudnn.deterministic = True
+
+

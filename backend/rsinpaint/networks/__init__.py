@@ -1,0 +1,34 @@
+"""Torch modules and nothing else: no files, no rasters.
+
+The contract of `forward(image, holes) -> dict`:
+
+image: float (N, bands, rows, columns), normalised; anything in the holes, or a classical guess there when the
+    class says `guess_in_holes = True`.
+holes: float, 1 = fill, 0 = known, (N, 1 or bands, rows, columns).
+Rows and columns divide by `multiple`; a pixel of the answer depends on nothing farther than `halo` pixels away.
+Answer: `fill`, shaped like image; `log_scale` (optional): logarithm of the expected absolute error, likewise.
+
+Adding a network is a file and a line here.
+"""
+
+from importlib import import_module
+from typing import Any
+
+from torch import nn
+
+NETWORKS: dict[str, str] = {
+    "anyband": "anyband:Anyband",
+}
+"""name -> module:class, below this package."""
+
+
+def build(name: str, config: dict[str, Any]) -> nn.Module:
+    """A network with fresh weights.
+
+    Raises:
+        KeyError: there is no such network.
+        TypeError: the config has a key that the network does not know, or lacks one.
+    """
+    module, _, kind = NETWORKS[name].partition(":")
+    network: nn.Module = getattr(import_module(f".{module}", __name__), kind)(**config)
+    return network

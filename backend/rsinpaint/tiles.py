@@ -1,0 +1,116 @@
+"""Cut a scene into tiles, and put fills into holes. Slices and arrays only.
+
+    +---------------------------+
+    |  read                     |
+    |     +---------------+     |      read = write and `halo` pixels around it,
+    |     |  write        |     |      cut at the edge of the scene
+    |     |               |     |
+    |     +---------------+     |
+    +---------------------------+
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+Window = tuple[slice, slice]
+
+
+@dataclass(frozen=True)
+class Tile:
+    """One step of the plan; half-open (rows, columns) in scene pixels."""
+
+    read: Window
+    write: Window
+
+    @property
+    def inside(self) -> Window:
+        """Where the written part lies in an array of the read part."""
+        rows, columns = (
+            slice(write.start - read.start, write.stop - read.start)
+            for read, write in zip(self.read, self.write, strict=True)
+        )
+        return rows, columns
+
+
+def plan(height: int, width: int, *, window: int, halo: int, multiple: int = 1) -> Iterator[Tile]:
+    """Cut a scene into tiles that can be filled one by one.
+
+    The written parts cover the scene once and do not overlap; they start on multiples of `window`, so that they
+    are whole blocks of the output when `window` is a multiple of its block.
+
+    Args:
+        height: rows of the scene in pixels, at least 1; `width` likewise its columns.
+        window: side of a written square, in pixels; rounded down to a multiple of `multiple`.
+        halo: pixels that a fill looks beyond what it writes; rounded up to a multiple of `multiple`.
+        multiple: read parts start on multiples of this, so that a network with strides sees the same grid in
+            every tile (promise 5).
+
+    Yields:
+        Tile, row by row from the top left.
+
+    Raises:
+        ValueError: `window` is smaller than `multiple`.
+
+    >>> [tile.write for tile in plan(2, 5, window=4, halo=1)]
+    [(slice(0, 2, None), slice(0, 4, None)), (slice(0, 2, None), slice(4, 5, None))]
+    """
+    if window < multiple:
+        raise ValueError(f"window of {window} pixels, expected at least {multiple}, the network's grid")
+    window -= window % multiple
+    halo += -halo % multiple
+
+    def cut(size: int) -> Iterator[tuple[slice, slice]]:
+        for start in range(0, size, window):
+            stop = min(start + window, size)
+            yield slice(max(start - halo, 0), min(stop + halo, size)), slice(start, stop)
+
+    for read_rows, write_rows in cut(height):
+        for read_columns, write_columns in cut(width):
+            yield Tile((read_rows, read_columns), (write_rows, write_columns))
+
+
+def blend(
+    values: NDArray[Any], fill: NDArray[Any], holes: NDArray[np.bool_], nodata: Sequence[float | None]
+) -> tuple[NDArray[Any], NDArray[np.bool_]]:
+    """Put a fill into the holes: the only place where known pixels could be lost, and are kept.
+
+    Args:
+        values: the scene's pixels in its own dtype, (bands, rows, columns).
+        fill: float, shaped like `values`; not finite where there is no answer.
+        holes: where `fill` is wanted.
+        nodata: of each band; a fill is moved off it by the smallest step that the dtype knows.
+
+    Returns:
+        The repaired pixels in the dtype of `values`, and where holes were filled. Unfilled holes keep their value.
+    """
+    filled = holes & np.isfinite(fill)
+    out = values.copy()
+    for band in range(len(values)):
+        place = filled[band]
+        if place.any():
+            out[band][place] = _as_dtype(fill[band][place], values.dtype, nodata[band])
+    return out, filled
+
+
+def _as_dtype(fill: NDArray[Any], dtype: np.dtype[Any], nodata: float | None) -> NDArray[Any]:
+    if dtype.kind == "f":
+        out = fill.astype(dtype)
+        if nodata is not None and np.isfinite(nodata):
+            empty = out == dtype.type(nodata)
+            out[empty] = np.nextafter(dtype.type(nodata), dtype.type(0 if nodata else 1))
+        return out
+    info = np.iinfo(dtype)
+    # float64 cannot name every 64-bit integer: clip short of the ends, where rounding would overflow
+    highest = float(info.max) if info.max < 2**53 else float(np.nextafter(float(info.max), 0))
+    out = np.clip(np.rint(fill.astype(np.float64)), float(info.min), highest).astype(dtype)
+    if nodata is not None and np.isfinite(nodata) and info.min <= nodata <= info.max:
+        empty = out == dtype.type(nodata)
+        up = fill[empty] >= nodata
+        step = np.where(up if nodata < info.max else False, 1, -1)
+        step = np.where(nodata == info.min, 1, step)
+        out[empty] = (int(nodata) + step).astype(dtype)
+    return out

@@ -1,0 +1,1 @@
+"""Windows of the plugin: they fill in and start algorithms, and show settings."""

@@ -1,0 +1,29 @@
+"""Losses over holes. All take (N, bands, rows, columns) tensors; `holes` is 1 in holes."""
+
+import torch
+from torch import Tensor
+
+
+def hole_l1(fill: Tensor, truth: Tensor, holes: Tensor) -> Tensor:
+    """Mean absolute error over holes, each band of each sample counting alike. Scalar."""
+    error = ((fill - truth).abs() * holes).sum((2, 3)) / holes.sum((2, 3)).clamp(min=1)
+    return error.mean()
+
+
+def hole_rmse(fill: Tensor, truth: Tensor, holes: Tensor) -> Tensor:
+    """Root of the mean squared error over holes, each band of each sample counting alike. Scalar.
+
+    Its gradient is that of the error's logarithm times the error: what PSNR asks for, with L1's units.
+    """
+    square = ((fill - truth).square() * holes).sum((2, 3)) / holes.sum((2, 3)).clamp(min=1)
+    return (square + 1e-8).sqrt().mean()
+
+
+def laplace_nll(log_scale: Tensor, error: Tensor, holes: Tensor) -> Tensor:
+    """Negative log-likelihood of absolute errors under Laplace distributions of scale exp(log_scale). Scalar.
+
+    A proper score: it is least where the scale is the expected absolute error. The error is taken as given
+    (no gradient), so that the head for uncertainty does not bend the fill.
+    """
+    score = error.detach().abs() * torch.exp(-log_scale) + log_scale
+    return (score * holes).sum() / holes.sum().clamp(min=1)
