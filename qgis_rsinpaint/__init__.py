@@ -1,7 +1,7 @@
 """RS Inpaint: repairs missing data in satellite rasters, from the Processing Toolbox."""
 
 
-def classFactory(iface):  # noqa: N802  (QGIS calls it by this name)
+def classFactory(iface):  # QGIS calls it by this name
     """The plugin, as QGIS asks for it."""
     from .plugin import RsInpaint
 

@@ -27,13 +27,13 @@ class RsInpaint:
         self.options = None
         self.actions: list[QAction] = []
 
-    def initProcessing(self) -> None:  # noqa: N802
+    def initProcessing(self) -> None:
         """Add the provider; both QGIS and `initGui` may call it in one run."""
         if self.provider is None:
             self.provider = RsInpaintProvider(desktop=self.iface is not None)
             QgsApplication.processingRegistry().addProvider(self.provider)
 
-    def initGui(self) -> None:  # noqa: N802
+    def initGui(self) -> None:
         """Add the provider, the options page and the entries in the Raster menu."""
         from .gui.options import OptionsFactory  # qgis.gui is of no use without a desktop
 

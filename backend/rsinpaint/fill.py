@@ -37,7 +37,7 @@ __all__ = ["Progress", "damage", "fill", "make_mask"]
 WINDOWS = (1024, 512, 256, 128)
 """Sides of the squares that are written at once, in pixels, the largest that the memory allows; multiples of the
 output's blocks, or parts of them."""
-BYTES_A_PIXEL = 220
+BYTES_A_PIXEL = 60
 """Measured need of reading, guessing and writing a window, a pixel and band of what is read."""
 Counts = Mapping[tuple[int, int], int]
 """Holes in each square of the smallest window that has any, by (row, column) of the square."""
@@ -206,12 +206,11 @@ def _repair(
         for piece in _read_ahead(scene, holes, counts, tiles, reading):
             clock.tell("fill", DETECTING + (1 - DETECTING) * done / max(total, 1), "filling", done, total)
             values, filled, error = _filled(piece, scene, model, surface, answerable)
-            inside = piece.inside
-            tally.add(piece.holes[inside], filled[inside])
-            done += int(piece.holes[inside].sum())
+            tally.add(piece.holes[piece.inside], filled)
+            done += int(piece.holes[piece.inside].sum())
             if written:
                 written.result()
-            written = writing.submit(outputs.write, piece.tile, values[inside], filled[inside], error[inside])
+            written = writing.submit(outputs.write, piece.tile, values, filled, error)
         if written:
             written.result()
     return tally
@@ -249,18 +248,19 @@ def _read_ahead(
 def _filled(
     piece: _Piece, scene: Scene, model: run.Model, surface: FarSurface, answerable: NDArray[np.bool_]
 ) -> tuple[NDArray[Any], NDArray[np.bool_], NDArray[np.float32]]:
-    """The repaired pixels, which of them were filled, and the expected error (0 where known, NaN in the collar)."""
+    """The repaired pixels of the written part, which of them were filled, and the expected error there (0 where
+    known, NaN in the collar)."""
+    inside = piece.inside
     valid = ~(piece.empty | piece.holes)
+    known = np.where(valid[inside], np.float32(0), np.float32(np.nan))
     wanted = piece.holes & answerable[:, None, None]
-    if not wanted.any():
-        error = np.where(valid, np.float32(0), np.float32(np.nan))
-        return piece.values, np.zeros_like(piece.holes), error
+    if not wanted[inside].any():
+        return piece.values[inside], np.zeros(known.shape, bool), known
     rows, columns = piece.tile.read
-    answer = model(piece.values, valid, wanted, surface.at(rows.start, columns.start))
-    values, filled = blend(piece.values, np.where(wanted, answer.values, np.nan), piece.holes, scene.nodata)
-    known = np.where(valid, np.float32(0), np.float32(np.nan))
-    error = known if answer.uncertainty is None else np.where(filled, answer.uncertainty, known)
-    return values, filled, error
+    answer = model(piece.values, valid, wanted, surface.at(rows.start, columns.start), inside)
+    answer.values[~wanted[inside]] = np.nan
+    values, filled = blend(piece.values[inside], answer.values, piece.holes[inside], scene.nodata)
+    return values, filled, known if answer.uncertainty is None else np.where(filled, answer.uncertainty, known)
 
 
 def _choose_model(job: Job, scene: Scene) -> Card:
@@ -314,7 +314,7 @@ def _far_surface(survey: Survey) -> FarSurface:
 def _window(job: Job, scene: Scene, model: run.Model) -> int:
     """The largest side of a window that the job's memory holds."""
     for side in WINDOWS:
-        if scene.count * (side + 2 * model.halo) ** 2 * BYTES_A_PIXEL <= job.memory_bytes:
+        if scene.count * (side + 2 * model.halo) ** 2 * BYTES_A_PIXEL <= job.memory_bytes / 2:
             return side
     return WINDOWS[-1]
 

@@ -36,7 +36,7 @@ class Tile:
         return rows, columns
 
 
-def plan(height: int, width: int, *, window: int, halo: int, multiple: int = 1) -> Iterator[Tile]:
+def plan(height: int, width: int, *, window: int | tuple[int, int], halo: int, multiple: int = 1) -> Iterator[Tile]:
     """Cut a scene into tiles that can be filled one by one.
 
     The written parts cover the scene once and do not overlap; they start on multiples of `window`, so that they
@@ -44,7 +44,7 @@ def plan(height: int, width: int, *, window: int, halo: int, multiple: int = 1) 
 
     Args:
         height: rows of the scene in pixels, at least 1; `width` likewise its columns.
-        window: side of a written square, in pixels; rounded down to a multiple of `multiple`.
+        window: side of a written square in pixels, or rows and columns; rounded down to multiples of `multiple`.
         halo: pixels that a fill looks beyond what it writes; rounded up to a multiple of `multiple`.
         multiple: read parts start on multiples of this, so that a network with strides sees the same grid in
             every tile (promise 5).
@@ -58,18 +58,19 @@ def plan(height: int, width: int, *, window: int, halo: int, multiple: int = 1) 
     >>> [tile.write for tile in plan(2, 5, window=4, halo=1)]
     [(slice(0, 2, None), slice(0, 4, None)), (slice(0, 2, None), slice(4, 5, None))]
     """
-    if window < multiple:
-        raise ValueError(f"window of {window} pixels, expected at least {multiple}, the network's grid")
-    window -= window % multiple
+    sides = window if isinstance(window, tuple) else (window, window)
+    if min(sides) < multiple:
+        raise ValueError(f"window of {min(sides)} pixels, expected at least {multiple}, the network's grid")
     halo += -halo % multiple
 
-    def cut(size: int) -> Iterator[tuple[slice, slice]]:
-        for start in range(0, size, window):
-            stop = min(start + window, size)
+    def cut(size: int, side: int) -> Iterator[tuple[slice, slice]]:
+        side -= side % multiple
+        for start in range(0, size, side):
+            stop = min(start + side, size)
             yield slice(max(start - halo, 0), min(stop + halo, size)), slice(start, stop)
 
-    for read_rows, write_rows in cut(height):
-        for read_columns, write_columns in cut(width):
+    for read_rows, write_rows in cut(height, sides[0]):
+        for read_columns, write_columns in cut(width, sides[1]):
             yield Tile((read_rows, read_columns), (write_rows, write_columns))
 
 

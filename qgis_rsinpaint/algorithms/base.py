@@ -84,12 +84,12 @@ class FillAlgorithm(QgsProcessingAlgorithm):
         self.add(
             QgsProcessingParameterBand(
                 self.BANDS,
-                tr("Bands to be repaired"),
+                tr("Bands to be repaired (all if none is chosen)"),
                 parentLayerParameterName=self.INPUT,
                 optional=True,
                 allowMultiple=True,
             ),
-            help=tr("Leave empty to repair all bands. Bands that are not chosen are copied as they are."),
+            help=tr("Choose none to repair all bands. Where some are chosen, the others are copied as they are."),
         )
 
     def add_model(self) -> None:

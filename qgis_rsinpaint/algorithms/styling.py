@@ -1,4 +1,4 @@
-"""Outputs that look like their input: without this QGIS stretches them anew, and before and after cannot be compared."""
+"""Outputs that look like their input: QGIS would stretch them anew, and before and after could not be compared."""
 
 from __future__ import annotations
 

@@ -24,7 +24,11 @@ class BackendTest(QgsTask):
 
     def __init__(self, path: str) -> None:
         super().__init__(tr("Test of the RS Inpaint backend"), QgsTask.Flag.CanCancel)
-        self.path, self.text, self.ok = path, "", False
+        self.path, self.text, self.done = path, "", False
+
+    def finished(self, ok: bool) -> None:
+        # QGIS deletes a finished task, and with it all that a Python reference could be asked; not our own fields.
+        self.done = True
 
     def run(self) -> bool:
         deadline = time.monotonic() + PROBE_SECONDS
@@ -33,7 +37,8 @@ class BackendTest(QgsTask):
             backend = locate(self.path)
             client = Client(backend.command(60), is_cancelled=self.isCanceled)
             found = client.call("probe", {}, is_cancelled=lambda: self.isCanceled() or time.monotonic() > deadline)
-            self.text, self.ok = describe(backend.python, client.hello, found), True
+            self.text = describe(backend.python, client.hello, found)
+            return True
         except WorkerError as problem:
             self.text = str(problem)
         except Cancelled:
@@ -41,7 +46,7 @@ class BackendTest(QgsTask):
         finally:
             if client is not None:
                 client.close()
-        return self.ok
+        return False
 
 
 def describe(python: str, hello: dict, found: dict) -> str:
@@ -57,6 +62,4 @@ def describe(python: str, hello: dict, found: dict) -> str:
             free, total = (float(device.get(key) or 0) / 1024 for key in ("free_mb", "total_mb"))
             memory = tr(", {:.1f} of {:.1f} GiB free").format(free, total)
         lines.append(tr("Device {}: {}").format(device.get("id", "?"), device.get("name", "?")) + memory)
-    if found.get("cpu_threads"):
-        lines.append(tr("{} processor threads").format(found["cpu_threads"]))
     return "\n".join(lines)

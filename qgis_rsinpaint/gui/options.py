@@ -46,7 +46,7 @@ class OptionsPage(QgsOptionsPageWidget):
         self.result = QPlainTextEdit()
         self.result.setReadOnly(True)
         self.result.setPlaceholderText(tr("Press Test to see version and devices."))
-        self.result.setMinimumHeight(8 * QFontMetrics(self.result.font()).lineSpacing())
+        self.result.setFixedHeight(9 * QFontMetrics(self.result.font()).lineSpacing())
         self.keep = QSpinBox()
         self.keep.setRange(0, settings.MAXIMUM_KEEP_SECONDS)
         self.keep.setSuffix(tr(" s"))
@@ -74,6 +74,7 @@ class OptionsPage(QgsOptionsPageWidget):
         inside.addWidget(self.result)
         work = QGroupBox(tr("While working"))
         form = QFormLayout(work)
+        form.setFieldGrowthPolicy(QFormLayout.FieldGrowthPolicy.FieldsStayAtSizeHint)
         form.addRow(keep, self.keep)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
@@ -131,18 +132,18 @@ class OptionsFactory(QgsOptionsWidgetFactory):
     def icon(self) -> QIcon:
         return QIcon(str(ICON))
 
-    def createWidget(self, parent) -> OptionsPage:  # noqa: N802
+    def createWidget(self, parent) -> OptionsPage:
         return OptionsPage(parent, self)
 
     def start(self, test: BackendTest) -> None:
         """Run a test; it is kept referenced, since the task manager does not do so."""
-        self._tests = [running for running in self._tests if running.isActive()] + [test]
+        self._tests = [running for running in self._tests if not running.done] + [test]
         QgsApplication.taskManager().addTask(test)
 
     def stop_tests(self) -> None:
         """Cancel what still runs and wait for it: its code is about to be unloaded."""
         for test in self._tests:
-            if test.isActive():
+            if not test.done:
                 test.cancel()
                 test.waitForFinished(2000)
         self._tests = []

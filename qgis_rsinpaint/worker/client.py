@@ -19,8 +19,8 @@ from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from .environment import clean_environment
 from .endings import death, refusal, remove_litter
+from .environment import clean_environment
 from .errors import Cancelled, WorkerError
 from .lines import LINE_BYTES, Message, read_lines, read_message
 
@@ -196,7 +196,7 @@ class Client:
                 stdout=subprocess.PIPE,
                 stderr=subprocess.PIPE,
                 env=clean_environment(),
-                cwd=tempfile.gettempdir(),  # a folder that exists, is nobody's data, and is not locked by standing in it
+                cwd=tempfile.gettempdir(),  # it exists, is nobody's data, and Windows locks the folder one stands in
                 **options,
             )
         except OSError as problem:

@@ -50,7 +50,9 @@ def locate(setting: str = "", environ: Mapping[str, str] | None = None, plugin_f
         found = _interpreter(Path(path).expanduser())
         if found is None:
             source = "The backend's Python in the options" if origin == "setting" else f"The Python in {VARIABLE}"
-            raise WorkerError("not_installed", f"{source}, `{path}`, is not a program that can be started", WHERE_TO_SET)
+            raise WorkerError(
+                "not_installed", f"{source}, `{path}`, is not a program that can be started", WHERE_TO_SET
+            )
         return Backend(found, origin)
     for folder in Path(plugin_file).resolve().parents:
         found = _interpreter(folder / ".venv")

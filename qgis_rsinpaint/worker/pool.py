@@ -107,7 +107,9 @@ class Pool:
                     self._slots_taken += 1
                     return
             if not may_wait:
-                raise WorkerError("busy", f"{self._limit} other repairs are under way", "Start it again when one has ended")
+                raise WorkerError(
+                    "busy", f"{self._limit} other repairs are under way", "Start it again when one has ended"
+                )
             if is_cancelled():
                 raise Cancelled
             on_event({"type": "tick"})

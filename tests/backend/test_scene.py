@@ -11,11 +11,12 @@ from hypothesis.extra.numpy import arrays
 from rasterio.enums import ColorInterp
 from rasterio.transform import Affine
 from rasterio.windows import Window
+from scipy.io import netcdf_file
+
 from rsinpaint.errors import JobError
 from rsinpaint.raster.grid import same_grid
 from rsinpaint.raster.scene import open_scene
 from rsinpaint.raster.values import empty_pixels, fits
-from scipy.io import netcdf_file
 
 GRID = Affine(30, 0, 300_000, 0, -30, 4_500_000)
 

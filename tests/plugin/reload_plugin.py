@@ -8,9 +8,12 @@ import os
 import sys
 import threading
 import time
+from pathlib import Path
 
-from conftest import ROOT, Desk, children
-from qgis.testing import start_app
+sys.path[:0] = [str(Path(__file__).resolve().parents[2]), str(Path(__file__).resolve().parent)]
+
+from fakes import ROOT, Desk, children  # noqa: E402
+from qgis.testing import start_app  # noqa: E402
 
 NAME = "qgis_rsinpaint"
 

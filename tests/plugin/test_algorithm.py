@@ -6,14 +6,20 @@ import time
 from pathlib import Path
 
 import pytest
-from conftest import children
+from fakes import children
 from qgis.core import (
     QgsApplication,
     QgsProcessingAlgRunnerTask,
     QgsProcessingContext,
     QgsProcessingException,
     QgsProcessingFeedback,
+    QgsProcessingModelAlgorithm,
+    QgsProcessingModelChildAlgorithm,
+    QgsProcessingModelChildParameterSource,
+    QgsProcessingModelOutput,
+    QgsProcessingModelParameter,
     QgsProcessingOutputLayerDefinition,
+    QgsProcessingParameterRasterLayer,
     QgsProject,
     QgsRasterLayer,
 )
@@ -192,10 +198,11 @@ def as_task(parameters, context, feedback, application):
     while not done:
         application.processEvents()
         gap, last = max(gap, time.monotonic() - last), time.monotonic()
-        if feedback.cancel_after and feedback.texts and not feedback.isCanceled():
-            if any(text.startswith("window") for text in feedback.texts) or feedback.cancel_after == "at once":
-                feedback.cancelled_at = time.monotonic()
-                feedback.cancel()
+        at_work = any(text.startswith("window") for text in feedback.texts)
+        due = at_work or (feedback.texts and feedback.cancel_after == "at once")
+        if feedback.cancel_after and due and not feedback.isCanceled():
+            feedback.cancelled_at = time.monotonic()
+            feedback.cancel()
         time.sleep(0.005)
         assert last < feedback.deadline, "the task does not end"
     return (*done[0], gap)
@@ -226,7 +233,7 @@ def test_a_cancelled_task_ends_within_a_second(plugin, fake_python, qgis_app, tm
 
 
 def test_the_plugin_can_be_unloaded_while_a_task_runs(qgis_app, fake_python, tmp_path):
-    from conftest import Desk
+    from fakes import Desk
 
     from qgis_rsinpaint import classFactory
 
@@ -267,10 +274,10 @@ def load_as_dialog_does(source, output, qgis_app, name="my scene"):
     feedback = listener()
     parameters = {"INPUT": layer.id(), "OUTPUT": QgsProcessingOutputLayerDefinition(output, project)}
     kept = QgsApplication.processingRegistry().createAlgorithmById(ID)
-    results, ok = kept.run(parameters, context, feedback)
+    _, ok = kept.run(parameters, context, feedback)
     assert ok, feedback.errors
     handleAlgorithmResults(kept, context, feedback, False, parameters)
-    return layer, [other for other in project.mapLayers().values() if other.id() != layer.id()][0]
+    return layer, next(other for other in project.mapLayers().values() if other.id() != layer.id())
 
 
 def test_the_output_is_named_and_styled_like_its_input(plugin, fake_python, qgis_app, scene, tmp_path):
@@ -337,3 +344,30 @@ def test_remaining_time_follows_the_pace():
 )
 def test_durations_in_words(seconds, words):
     assert in_words(seconds) == words
+
+
+def test_two_in_a_model_as_a_task(plugin, fake_python, qgis_app, scene, tmp_path):
+    """Inside a model even the preparation runs in a worker thread."""
+    model = QgsProcessingModelAlgorithm("twice", "tests")
+    model.addModelParameter(QgsProcessingParameterRasterLayer("IN"), QgsProcessingModelParameter("IN"))
+    chosen = {"a": QgsProcessingModelChildParameterSource.fromModelParameter("IN")}
+    chosen["b"] = QgsProcessingModelChildParameterSource.fromChildOutput("a", "OUTPUT")
+    for name, source in chosen.items():
+        child = QgsProcessingModelChildAlgorithm(ID)
+        child.setChildId(name)
+        child.addParameterSources("INPUT", [source])
+        if name == "b":
+            output = QgsProcessingModelOutput("OUT", "OUT")
+            output.setChildOutputName("OUTPUT")
+            child.setModelOutputs({"OUT": output})
+        model.addChildAlgorithm(child)
+    feedback, done = listener(), []
+    context = QgsProcessingContext()
+    task = QgsProcessingAlgRunnerTask(model, {"IN": scene, "b:OUT": str(tmp_path / "out.tif")}, context, feedback)
+    task.executed.connect(lambda ok, results: done.append((ok, results)))
+    QgsApplication.taskManager().addTask(task)
+    while not done:
+        qgis_app.processEvents()
+        assert time.monotonic() < feedback.deadline
+    assert done[0][0], feedback.errors
+    assert (tmp_path / "out.tif").exists() and len(children()) == 1, "both steps were done by one worker"

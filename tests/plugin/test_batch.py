@@ -5,7 +5,7 @@ import time
 from pathlib import Path
 
 import pytest
-from conftest import children
+from fakes import children
 from qgis.core import QgsApplication, QgsProject
 from qgis.PyQt.QtCore import QTimer
 from scenes import striped_scene

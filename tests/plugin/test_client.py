@@ -7,7 +7,7 @@ import threading
 import time
 
 import pytest
-from conftest import FAKE_WORKER, ROOT, children
+from fakes import FAKE_WORKER, ROOT, children
 
 from qgis_rsinpaint.worker.client import GRACE_SECONDS, POLL_SECONDS, Client
 from qgis_rsinpaint.worker.endings import death, remove_litter
@@ -70,7 +70,11 @@ def test_noise_and_endless_lines_do_no_harm(client, tmp_path, fake):
 
 @pytest.mark.parametrize(
     ("fake", "words"),
-    [("abort", "crashed .status -6"), ("oom", "probably because memory ran out"), ("half", "ended unexpectedly .status 3")],
+    [
+        ("abort", "crashed .status -6"),
+        ("oom", "probably because memory ran out"),
+        ("half", "ended unexpectedly .status 3"),
+    ],
 )
 def test_a_death_is_told_apart_and_leaves_no_litter(client, tmp_path, fake, words):
     with pytest.raises(WorkerError, match=words) as caught:
@@ -264,7 +268,12 @@ def test_faults_leave_neither_threads_nor_open_files(fake_command, tmp_path, mon
 
 
 def test_only_the_litter_of_that_worker_is_removed(tmp_path):
-    names = [".out.tif.rsinpaint-7.part.tif", ".out.tif.rsinpaint-77.part.tif", ".other.tif.rsinpaint-7.part.tif", "out.tif"]
+    names = [
+        ".out.tif.rsinpaint-7.part.tif",
+        ".out.tif.rsinpaint-77.part.tif",
+        ".other.tif.rsinpaint-7.part.tif",
+        "out.tif",
+    ]
     for name in names:
         (tmp_path / name).touch()
     remove_litter([str(tmp_path / "out.tif")], 7)

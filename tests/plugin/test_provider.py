@@ -7,7 +7,7 @@ import subprocess
 import sys
 
 import pytest
-from conftest import ROOT, Desk
+from fakes import ROOT, Desk
 from qgis.core import QgsApplication, QgsProcessingParameterDefinition, QgsSettings
 
 from qgis_rsinpaint import classFactory, settings
@@ -149,7 +149,8 @@ def test_the_metadata_has_what_the_plugin_site_asks_for():
     read = configparser.ConfigParser()
     read.read(PLUGIN / "metadata.txt", encoding="utf-8")
     general = read["general"]
-    for key in "name description version qgisMinimumVersion author email about tracker repository homepage".split():
+    required = "name description version qgisMinimumVersion author email about tracker repository homepage"
+    for key in required.split():
         assert general[key].strip(), key
     assert general["hasProcessingProvider"] == "yes" and general["qgisMaximumVersion"] == "4.99"
     assert (PLUGIN / general["icon"]).exists()

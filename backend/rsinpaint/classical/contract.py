@@ -20,7 +20,7 @@ from typing import Any, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-REACH = 96
+REACH = 72
 
 Band: TypeAlias = NDArray[Any]
 Bands: TypeAlias = NDArray[Any]

@@ -19,9 +19,9 @@ from scipy.sparse import csr_matrix
 from scipy.sparse.csgraph import reverse_cuthill_mckee
 from scipy.sparse.linalg import splu
 
-from .contract import Band, Bands, Far, Mask, Masks
+from .contract import Band, Bands, Far, Mask, Masks, Places
 
-NEAR = 16
+NEAR = 14
 """Hole pixels farther than this from every known pixel take the far surface instead (see `fill`)."""
 
 WIDEST_BAND = 160
@@ -53,17 +53,17 @@ def fill(values: Bands, valid: Masks, holes: Masks, far: Far, *, tension: float)
     Returns:
         `values` with the holes filled.
     """
-    out = values.astype(np.float64)
+    out = values.copy()
     for mask, known, members in _shared(valid, holes):
         deep = _deep(mask, known)
         for band in members:
             out[band][deep] = far(band, *np.nonzero(deep))
         near = mask & ~deep
         if near.any():
-            # two pixels of nothing round the array, so that every stencil stays inside it
-            solve = _factorised(np.pad(near, 2), np.pad(known | deep, 2), tension)
-            out[members] = solve(np.pad(out[members], ((0, 0), (2, 2), (2, 2))))[:, 2:-2, 2:-2]
-    return out.astype(values.dtype)
+            solve = _factorised(near, known | deep, tension)
+            for band in members:
+                out[band][near] = solve(out[band])
+    return out
 
 
 def _deep(mask: Mask, known: Mask) -> Mask:
@@ -82,35 +82,30 @@ def _shared(valid: Masks, holes: Masks) -> Iterator[tuple[Mask, Mask, list[int]]
         yield holes[members[0]], valid[members[0]], members
 
 
-def _factorised(mask: Mask, rim: Mask, tension: float) -> Callable[[Bands], Bands]:
-    """A function that fills `mask` from `rim` in (bands, rows, columns); both lie two pixels inside the array."""
-    width = mask.shape[1]
-    place = np.flatnonzero(mask)
+def _factorised(mask: Mask, rim: Mask, tension: float) -> Callable[[Band], Band]:
+    """A function that gives the values of `mask`, in the order of its pixels, from a band's values on `rim`."""
+    place = np.flatnonzero(mask).astype(np.int32)
     number = np.full(mask.size, -1, np.int32)
-    number[place] = np.arange(place.size, dtype=np.int32)
-    on_rim = rim.ravel()
-    outer: list[tuple[np.ndarray, np.ndarray, np.ndarray]] = []
-    first, second, weight = [np.arange(place.size, dtype=np.int32)], [np.arange(place.size, dtype=np.int32)], []
+    number[place] = mine = np.arange(place.size, dtype=np.int32)
+    outer: list[tuple[Places, Places, Band]] = []
+    first, second, weight = [mine], [mine], []
     for (dr, dc), coefficient in _stencil(mask, rim, tension):
         flat = coefficient.ravel()[place]
         if (dr, dc) == (0, 0):
             weight.append(flat + _PULL)
             continue
-        other = place + (dr * width + dc)
-        beside = on_rim[other] & (flat != 0)
-        outer.append((np.flatnonzero(beside), other[beside], flat[beside]))
-        partner = number[other]
-        linked = (partner >= 0) & (flat != 0)
-        first.append(np.flatnonzero(linked).astype(np.int32)), second.append(partner[linked]), weight.append(flat[linked])
+        there = np.flatnonzero(flat)  # nothing beyond the edge, and nothing that is neither hole nor rim
+        other = place[there] + np.int32(dr * mask.shape[1] + dc)
+        linked = number[other] >= 0
+        first.append(mine[there[linked]]), second.append(number[other[linked]]), weight.append(flat[there[linked]])
+        outer.append((there[~linked], other[~linked], flat[there[~linked]]))
     solve = _solver(np.concatenate(first), np.concatenate(second), np.concatenate(weight), place.size)
 
-    def apply(bands: Bands) -> Bands:
-        flat = bands.reshape(len(bands), -1).copy()
-        right = np.zeros((place.size, len(bands)))
-        for mine, other, coefficient in outer:
-            right[mine] -= coefficient[:, None] * flat[:, other].T
-        flat[:, place] = solve(right).T
-        return flat.reshape(bands.shape)
+    def apply(band: Band) -> Band:
+        right, known = np.zeros(place.size), band.ravel()
+        for inner, other, coefficient in outer:
+            right[inner] -= coefficient * known[other]
+        return solve(right)
 
     return apply
 
@@ -156,7 +151,7 @@ def _at(array: np.ndarray, offset: tuple[int, int]) -> np.ndarray:
 def _solver(
     first: np.ndarray, second: np.ndarray, weight: np.ndarray, size: int
 ) -> Callable[[np.ndarray], np.ndarray]:
-    """Factorise the symmetric matrix of triplets once; the answer solves for many right sides (unknowns, bands)."""
+    """Factorise the symmetric matrix of triplets once; the answer solves it for one right side."""
     matrix = csr_matrix((weight, (first, second)), (size, size))
     order = reverse_cuthill_mckee(matrix, symmetric_mode=True)
     rank = np.empty(size, np.int32)

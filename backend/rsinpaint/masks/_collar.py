@@ -68,14 +68,28 @@ class Collar:
         return bool((self.valid.bottom >= 0).any())
 
     def outside(self, rows: slice, columns: slice) -> Bools:
-        """True where a pixel of the window, if empty, belongs to the collar."""
+        """True where a pixel of the window, if empty, belongs to the collar: by its row or by its column."""
+        by_column, by_row = self._sides(rows, columns)
+        return by_column | by_row
+
+    def surely_outside(self, rows: slice, columns: slice) -> Bools:
+        """The same, by row and by column; where one of them holds no valid pixel at all, by the other.
+
+        For pixels that somebody has marked: in a notch between two valid pixels the mask is believed.
+        """
+        by_column, by_row = self._sides(rows, columns)
+        bare_row = (self.valid.right < 0)[rows, None]
+        bare_column = (self.valid.bottom < 0)[columns]
+        return (by_column & (by_row | bare_row)) | (by_row & bare_column)
+
+    def _sides(self, rows: slice, columns: slice) -> tuple[Bools, Bools]:
         y, x = np.arange(rows.start, rows.stop)[:, None], np.arange(columns.start, columns.stop)[None, :]
         valid, bare = self.valid, self.bare
         above = np.where(bare.top < valid.top, valid.top, 0)[columns]
         below = np.where(bare.bottom > valid.bottom, valid.bottom, self.height)[columns]
         before = np.where(bare.left < valid.left, valid.left, 0)[rows, None]
         after = np.where(bare.right > valid.right, valid.right, self.width)[rows, None]
-        return (y < above) | (y > below) | (x < before) | (x > after)
+        return (y < above) | (y > below), (x < before) | (x > after)
 
 
 def any_valid(scene: Any) -> Planes:
@@ -85,7 +99,8 @@ def any_valid(scene: Any) -> Planes:
 
     def valid(rows: slice, columns: slice) -> Bools:
         empty: Bools = scene.empty(scene.read(rows, columns, bands), bands)
-        return ~np.all(empty, axis=0)
+        everywhere: Bools = np.all(empty, axis=0)
+        return ~everywhere
 
     return valid
 
@@ -102,4 +117,5 @@ def nothing_valid(name: str) -> JobError:
 
 def empty_in_all(scene: Any, empty: NDArray[np.bool_]) -> Bools:
     """Empty in all bands that can be filled."""
-    return empty[list(scene.fillable)].all(0) if any(scene.fillable) else empty.all(0)
+    everywhere: Bools = np.all(empty[list(scene.fillable)] if any(scene.fillable) else empty, axis=0)
+    return everywhere

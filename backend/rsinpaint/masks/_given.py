@@ -17,6 +17,11 @@ class Marks(Protocol):
         """bool (1 or bands, rows, columns) of the window."""
 
 
+def _everywhere(planes: Bools) -> Bools:
+    everywhere: Bools = np.all(planes, axis=0)
+    return everywhere
+
+
 class Marked:
     """Holes are what the file marks, but for the collar: empty in all bands, outside, next to unmarked collar."""
 
@@ -38,16 +43,19 @@ class Marked:
         count = sum(int(self.marks.read(*place).sum()) for place in windows(scene.height, scene.width))
         if not count:
             self.notes.append(f"{self.name} marks no pixel of `{scene.name}`: the output equals the input. {self.hint}")
-        self._collar.prepare(any_valid(scene), tick, lambda rows, columns: self.marks.read(rows, columns).all(0))
+        self._collar.prepare(any_valid(scene), tick, self._in_all)
         if not self._collar.anything:
             raise nothing_valid(scene.name)
+
+    def _in_all(self, rows: slice, columns: slice) -> Bools:
+        return _everywhere(self.marks.read(rows, columns))
 
     def holes(self, rows: slice, columns: slice, values: np.ndarray, empty: Bools) -> Bools:
         """Marked pixels, bool (bands, rows, columns)."""
         marks = np.broadcast_to(self.marks.read(rows, columns), empty.shape).copy()
         everywhere = empty_in_all(self._scene, empty)
         if everywhere.any():
-            marks &= ~(everywhere & self._collar.outside(rows, columns))
+            marks &= ~(everywhere & self._collar.surely_outside(rows, columns))
         return marks
 
 
@@ -72,7 +80,7 @@ class Missing:
         """
 
         def missing(rows: slice, columns: slice) -> Bools:
-            return np.asarray(self.marks.read(rows, columns)).all(0)
+            return _everywhere(self.marks.read(rows, columns))
 
         pattern = find(missing, scene.height, scene.width, tick) if self.stripes else None
         if pattern:
@@ -92,5 +100,5 @@ class Missing:
         if self._stripes:
             found = self._stripes.holes(rows, columns, marks)
         else:
-            found = marks & ~(marks.all(0) & self._collar.outside(rows, columns))
+            found = marks & ~(_everywhere(marks) & self._collar.outside(rows, columns))
         return np.broadcast_to(found, empty.shape).copy()

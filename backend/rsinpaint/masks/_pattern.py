@@ -6,8 +6,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ._runs import Floats, Ints
-
+from ._runs import Bools, Floats, Ints
 
 _FAR_WEST, _FAR_EAST = -(1 << 40), 1 << 40
 """Beyond any scene."""
@@ -67,7 +66,10 @@ class Surface:
 
 @dataclass(frozen=True)
 class Pattern:
-    """Where the stripes of a scene are. Line `n` runs where `phase` is n; even and odd lines are the two swath halves."""
+    """Where the stripes of a scene are.
+
+    Line `n` runs where `phase` is n; even lines belong to one half of the swath, odd ones to the other.
+    """
 
     period: float
     """Rows from one line to the next of the same half, at the place where the fit began."""

@@ -130,7 +130,7 @@ def _start(cell: Gaps, left: float, top: float) -> tuple[float, float] | None:
 
 
 def _grow(gaps: Gaps, cell: Gaps, fy: float, fx: float) -> Surface:
-    """Phase of the whole scene: fitted to one piece, then to ever larger surroundings, so that no line is miscounted."""
+    """Phase of the whole scene: fitted to one piece, then to ever larger surroundings, so that lines are counted."""
     x0, y0 = float(np.median(cell.x)), float(np.median(cell.y))
     distance = np.hypot(gaps.x - x0, gaps.y - y0)
     turn = np.angle(_coherence(cell, fy, fx)) / (2 * np.pi)
@@ -166,8 +166,8 @@ def _law(gaps: Gaps, line: Ints, phase: Surface) -> Surface:
     return law
 
 
-def _support(gaps: Gaps, line: Ints, least: int) -> dict[int, tuple[int, int, float]]:
-    """First column, last column and share of the columns between with a gap, of each line long enough to tell."""
+def _support(gaps: Gaps, line: Ints) -> dict[int, tuple[int, int, float]]:
+    """First column, last column and share of the columns between with a gap, of each line."""
     out = {}
     order = np.lexsort((gaps.x, line))
     x, lines = gaps.x[order], line[order]
@@ -176,7 +176,7 @@ def _support(gaps: Gaps, line: Ints, least: int) -> dict[int, tuple[int, int, fl
             seen = np.unique(x[piece])
             west, east = int(seen[0]), int(seen[-1])
             share = len(seen) / ((east - west) // gaps.stride + 1)
-            out[int(lines[piece[0]])] = (west, east, share if east - west >= least else 0.0)
+            out[int(lines[piece[0]])] = (west, east, share)
     return out
 
 
@@ -194,11 +194,12 @@ def _pattern(gaps: Gaps, cell: Gaps, fy: float, fx: float) -> Pattern | None:
     law = _law(gaps.where(on), line[on], phase)
     expected = law(gaps.x, gaps.y) * np.where(line % 2 == 0, 1, -1)
     on &= np.abs(gaps.length - expected) <= 0.12 * period
-    lines = _support(gaps.where(on), line[on], int(period))
+    lines = _support(gaps.where(on), line[on])
     # Between the lines of one half, where a dense speckle of holes would be as unbroken, but stripes are not.
     off = np.abs(np.abs(value - line) - 0.5) < tolerance
-    between = _support(gaps.where(off), np.floor(value[off]).astype(int), int(period))
-    good = {n for n, (_, _, share) in lines.items() if share - between.get(n, (0, 0, 0.0))[2] >= 0.5}
+    between = _support(gaps.where(off), np.floor(value[off]).astype(int))
+    long = {n: share for n, (start, stop, share) in lines.items() if stop - start >= period}
+    good = [n for n, share in long.items() if share - between.get(n, (0, 0, 0.0))[2] >= 0.5]
     if len(good) < 2 or sum(lines[n][1] - lines[n][0] for n in good) < 4 * period:
         return None
     first, last = min(lines), max(lines)

@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from ._collar import Collar, any_valid, nothing_valid
+from ._collar import Collar, any_valid, empty_in_all, nothing_valid
 from ._runs import Bools
 
 
@@ -22,7 +22,7 @@ class Nodata:
     def __init__(self) -> None:
         self.notes: list[str] = []
         self._collar = Collar(0, 0)
-        self._fillable: list[bool] = []
+        self._scene: Any = None
 
     def prepare(self, scene: Any, tick: Callable[[float], None]) -> None:
         """One streaming pass that finds the ends of the valid area.
@@ -30,11 +30,10 @@ class Nodata:
         Raises:
             JobError: no pixel of the scene is valid.
         """
-        self._collar = Collar(scene.height, scene.width)
+        self._scene, self._collar = scene, Collar(scene.height, scene.width)
         self._collar.prepare(any_valid(scene), tick)
         if not self._collar.anything:
             raise nothing_valid(scene.name)
-        self._fillable = list(scene.fillable)
         if np.dtype(scene.dtype).kind != "f" and all(value is None for value in scene.nodata):
             self.notes.append(f"`{scene.name}` has no nodata value, so nothing is missing. `--nodata` sets one")
 
@@ -42,5 +41,4 @@ class Nodata:
         """Empty pixels inside, bool (bands, rows, columns)."""
         if not empty.any():
             return np.zeros(empty.shape, bool)
-        everywhere = empty[self._fillable].all(0) if any(self._fillable) else empty.all(0)
-        return empty & ~(everywhere & self._collar.outside(rows, columns))
+        return empty & ~(empty_in_all(self._scene, empty) & self._collar.outside(rows, columns))

@@ -1,6 +1,7 @@
 """Holes from Landsat quality bands: QA_PIXEL's fill bit, or QA_RADSAT's dropped pixels.
 
-Source: Landsat Collection 2 data format books LSDS-1618 and LSDS-1619; Collection 1 `pixel_qa` and `bqa` agree in bit 0.
+Source: Landsat Collection 2 data format books LSDS-1618 and LSDS-1619; Collection 1 `pixel_qa` and `bqa`
+agree in bit 0.
 """
 
 from pathlib import Path

@@ -67,7 +67,13 @@ def open_mask(path: str) -> Any:
 def _grid(item: Any) -> str:
     place = item.transform
     crs = item.crs.to_string() if item.crs else "no CRS"
-    return f"{item.width} x {item.height} pixels of {abs(place.a):g} x {abs(place.e):g} at ({place.c:g}, {place.f:g}), {crs[:40]}"
+    pixel, corner = f"{abs(place.a):g} x {abs(place.e):g}", f"({place.c:.9g}, {place.f:.9g})"
+    return f"{item.width} x {item.height} pixels of {pixel} at {corner}, {crs[:40]}"
+
+
+def apply(transform: Any, x: float, y: float) -> tuple[float, float]:
+    """The point (x, y) under an affine transform; spelt out, since affine 2 and 3 disagree on the operator."""
+    return transform.a * x + transform.b * y + transform.c, transform.d * x + transform.e * y + transform.f
 
 
 def check_grid(path: str, mask: Any, scene: Any) -> None:
@@ -75,7 +81,7 @@ def check_grid(path: str, mask: Any, scene: Any) -> None:
     same = (mask.height, mask.width) == (scene.height, scene.width)
     if same and not mask.transform.is_identity and not scene.transform.is_identity:
         corners = [(0, 0), (scene.width, 0), (0, scene.height)]
-        there = [~scene.transform * (mask.transform * corner) for corner in corners]
+        there = [apply(~scene.transform, *apply(mask.transform, *corner)) for corner in corners]
         same = bool(np.abs(np.subtract(there, corners)).max() < 0.05)
         same = same and (mask.crs is None or scene.crs is None or mask.crs == scene.crs)
     if not same:

@@ -37,6 +37,8 @@ class _Lines(NamedTuple):
     """Vertical width, 0 where the line is no gap."""
     between: Bools
     """The place lies between two places of the line that are enclosed, and not close to either end."""
+    within: Bools
+    """Part of the gap lies between the upper and the lower border of the scene."""
     edge: Bools
     """The line leaves the scene through its upper or lower border nearby, and not through the collar."""
 
@@ -83,7 +85,9 @@ class StripeHoles:
         gap[(centre + gap / 2 < rows.start - pattern.period) | (centre - gap / 2 > rows.stop + pattern.period)] = 0
         west, east = pattern.interval(line)
         between = (x >= west + pattern.period) & (x <= east - pattern.period)
-        return _Lines(int(numbers[0]), centre - rows.start, gap, between, self._edge(x, line, centre, west, east))
+        within = (centre + gap / 2 > 0) & (centre - gap / 2 < self.height - 1)
+        edge = self._edge(x, line, centre, west, east)
+        return _Lines(int(numbers[0]), centre - rows.start, gap, between, within, edge)
 
     def _edge(self, x: Ints, line: Ints, centre: Floats, west: Ints, east: Ints) -> Bools:
         """Where a line that is cut by the upper or lower border of the scene is a stripe.
@@ -150,9 +154,9 @@ class StripeHoles:
         seen[column[keep], line[keep]] = 1
         size = 2 * ALONG + 1
         share = ndimage.uniform_filter1d(seen, size, axis=0, mode="constant")
-        there = ndimage.uniform_filter1d(np.ones(len(seen), np.float32), size, mode="constant")
+        there = ndimage.uniform_filter1d(lines.within.astype(np.float32), size, axis=0, mode="constant")
         least = np.where(gap < DOTTED, 0.15, 0.499)
-        return ~thin | ((share / there[:, None])[column, line] >= least)
+        return ~thin | ((share / np.maximum(there, 1 / size))[column, line] >= least)
 
 
 def find(read: Reader, height: int, width: int, tick: Callable[[float], None]) -> Pattern | None:

@@ -15,6 +15,7 @@ from ..errors import JobError
 from ._given import Marked
 from ._polygons import Shape, read_polygons
 from ._runs import Bools
+from .raster_file import apply
 
 _SUFFIXES = (".geojson", ".json", ".gpkg", ".shp")
 _FOREIGN = (".kml", ".kmz", ".fgb", ".gml", ".tab", ".dxf", ".gdb", ".parquet")
@@ -48,7 +49,9 @@ class PolygonMarks:
         size = rows.stop - rows.start, columns.stop - columns.start
         if not near:
             return np.zeros((1, *size), bool)
-        place = self.transform * Affine.translation(columns.start, rows.start)
+        a, b, _, d, e, _ = tuple(self.transform)[:6]
+        x, y = apply(self.transform, columns.start, rows.start)
+        place = Affine(a, b, x, d, e, y)
         return rasterize(near, size, transform=place, all_touched=True, dtype="uint8").astype(bool)[None]
 
 
@@ -61,7 +64,7 @@ def _points(coordinates: Any) -> Iterator[tuple[float, float]]:
 
 
 def _extent(shape: Shape, to_pixels: Affine) -> tuple[float, float, float, float]:
-    x, y = zip(*(to_pixels * point for point in _points(shape["coordinates"])), strict=True)
+    x, y = zip(*(apply(to_pixels, *point) for point in _points(shape["coordinates"])), strict=True)
     return min(x), min(y), max(x), max(y)
 
 

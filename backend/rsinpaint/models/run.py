@@ -13,13 +13,17 @@ from scipy import ndimage
 from ..classical import GUESSES
 from ..classical.contract import REACH, Far
 from ..errors import JobError
-from ..tiles import plan
+from ..tiles import Tile, plan
 from . import registry
 from .card import Card
 
-NETWORK_WINDOW = 512
-"""Side of what a network fills at once, in pixels: larger ones cost memory, smaller ones more halo."""
-BYTES_A_PIXEL = 160
+Values = NDArray[Any]
+Flags = NDArray[np.bool_]
+Inside = tuple[slice, slice, slice]
+
+NETWORK_WINDOW = (512, 1024)
+"""Rows and columns that a network fills at once: larger ones cost memory, smaller ones more halo."""
+BYTES_A_PIXEL = 120
 """Measured peak of anyband a pixel and band of what it sees, fp32."""
 
 
@@ -34,19 +38,24 @@ class Normal:
 
     def forth(self, values: NDArray[Any], valid: NDArray[np.bool_]) -> NDArray[np.float32]:
         """Normalised values, 0 where not valid."""
-        # float64 in between: float32 cannot tell neighbouring 32-bit integers apart
-        clean = np.where(valid, values, self.mean[:, None, None])
-        return ((clean - self.mean[:, None, None]) / self.std[:, None, None]).astype(np.float32)
+        out = np.empty(values.shape, np.float32)
+        for band, plane in enumerate(values):
+            # float64 in between: float32 cannot tell neighbouring 32-bit integers apart
+            clean = np.where(valid[band], plane, self.mean[band])
+            out[band] = (clean - self.mean[band]) / self.std[band]
+        return out
 
     def back(self, z: NDArray[np.float32]) -> NDArray[np.float64]:
         """Scene units; never beyond the span of the known values, which no sensor's answer should leave."""
-        values = z * self.std[:, None, None] + self.mean[:, None, None]
-        return np.clip(values, self.low[:, None, None], self.high[:, None, None])
+        out = np.empty(z.shape, np.float64)
+        for band, plane in enumerate(z):
+            np.clip(plane * self.std[band] + self.mean[band], self.low[band], self.high[band], out=out[band])
+        return out
 
 
 @dataclass(frozen=True)
 class Fill:
-    """An answer in scene units, (bands, rows, columns); only the holes mean anything."""
+    """An answer in scene units, (bands, rows, columns) of what is written; only the holes mean anything."""
 
     values: NDArray[np.float64]
     uncertainty: NDArray[np.float32] | None
@@ -61,8 +70,15 @@ class Model(Protocol):
     multiple: int
     notes: list[str]
 
-    def __call__(self, values: NDArray[Any], valid: NDArray[np.bool_], holes: NDArray[np.bool_], far: Far) -> Fill:
-        """Fill one window. Bands without any hole here help the others."""
+    def __call__(self, values: Values, valid: Flags, holes: Flags, far: Far, inside: Inside) -> Fill:
+        """Fill one window; bands without any hole here help the others.
+
+        Args:
+            values: the scene's pixels, (bands, rows, columns), with the halo.
+            valid, holes: likewise: what is known, and what is wanted.
+            far: see `classical.contract`.
+            inside: the part that is written, as slices of these arrays; the answer has its shape.
+        """
 
 
 def load(card: Card, normal: Normal, *, device: str, threads: int | None, memory_bytes: int) -> Model:
@@ -105,9 +121,9 @@ class ClassicalModel:
         self.notes: list[str] = []
         self._guess, self._normal = GUESSES[str(card.first_guess)], normal
 
-    def __call__(self, values: NDArray[Any], valid: NDArray[np.bool_], holes: NDArray[np.bool_], far: Far) -> Fill:
+    def __call__(self, values: Values, valid: Flags, holes: Flags, far: Far, inside: Inside) -> Fill:
         z = self._normal.forth(values, valid)
-        return Fill(self._normal.back(self._guess(z, valid, holes, far)), None)
+        return Fill(self._normal.back(self._guess(z, valid, holes, far)[inside]), None)
 
 
 class NetworkModel:
@@ -142,7 +158,7 @@ class NetworkModel:
         self._normal, self._memory_bytes = normal, memory_bytes
         self._batch = 0  # not chosen yet
 
-    def __call__(self, values: NDArray[Any], valid: NDArray[np.bool_], holes: NDArray[np.bool_], far: Far) -> Fill:
+    def __call__(self, values: Values, valid: Flags, holes: Flags, far: Far, inside: Inside) -> Fill:
         z = self._normal.forth(values, valid)
         if self._guess is not None:
             z = self._guess(z, valid, holes, far)
@@ -150,41 +166,53 @@ class NetworkModel:
         collar = unknown & ~holes
         for band in np.flatnonzero(collar.any((1, 2))):
             z[band] = _carried_out(z[band], collar[band])
-        fill, scale = self._run(z, unknown, holes)
-        uncertainty = scale * self._normal.std[:, None, None].astype(np.float32)
-        return Fill(self._normal.back(fill), uncertainty)
+        fill, scale = self._run(z, unknown, holes, inside)
+        scale *= self._normal.std[:, None, None].astype(np.float32)
+        return Fill(self._normal.back(fill), scale)
 
     def _run(
-        self, z: NDArray[np.float32], unknown: NDArray[np.bool_], holes: NDArray[np.bool_]
+        self, z: NDArray[np.float32], unknown: Flags, holes: Flags, inside: Inside
     ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-        """Fill and expected error, normalised, window by window; windows without holes are left out."""
-        bands, height, width = z.shape
-        side = self._window(bands)
-        tiles = [
-            tile
-            for tile in plan(height, width, window=side, halo=self._seen, multiple=self.multiple)
-            if holes[(slice(None), *tile.write)].any()
-        ]
-        fill, scale = z.copy(), np.zeros_like(z)
-        groups: dict[tuple[int, int], list[Any]] = {}
-        for tile in tiles:
-            shape = tuple(-(-(part.stop - part.start) // self.multiple) * self.multiple for part in tile.read)
-            groups.setdefault(shape, []).append(tile)  # type: ignore[arg-type]
+        """Fill and expected error of the inside, normalised, window by window; those without holes are left out."""
+        fill, scale = z[inside].copy(), np.zeros(z[inside].shape, np.float32)
+        wanted, groups = holes[inside], _Groups()
+        for tile in plan(*fill.shape[1:], window=self._window(len(z)), halo=0, multiple=self.multiple):
+            if wanted[(slice(None), *tile.write)].any():
+                groups.add(tile, self._seen_by(tile, inside, z.shape), self.multiple)
         for shape, members in groups.items():
-            inputs = [(_padded(z[(slice(None), *t.read)], shape, "edge"), _padded(unknown[(slice(None), *t.read)], shape, "constant")) for t in members]
-            for tile, (part, error) in zip(members, self._in_batches(inputs, bands), strict=True):
-                place, inside = (slice(None), *tile.write), (slice(None), *tile.inside)
-                fill[place], scale[place] = part[inside], error[inside]
+            inputs = [
+                (_padded(z[seen], shape, edge=True), _padded(unknown[seen], shape, edge=False)) for _, seen in members
+            ]
+            for (tile, seen), (part, error) in zip(members, self._in_batches(inputs), strict=True):
+                place = (slice(None), *tile.write)
+                cut = tuple(
+                    slice(own.start + write.start - read.start, own.start + write.stop - read.start)
+                    for own, write, read in zip(inside[1:], tile.write, seen[1:], strict=True)
+                )
+                fill[place], scale[place] = part[(slice(None), *cut)], error[(slice(None), *cut)]
         return fill, scale
 
-    def _window(self, bands: int) -> int:
-        """Side of a network window that fits the memory for this many bands."""
-        side = NETWORK_WINDOW
-        while side > 128 and bands * (side + 2 * self._seen) ** 2 * BYTES_A_PIXEL > self._memory_bytes / 2:
-            side //= 2
-        return side
+    def _seen_by(self, tile: Tile, inside: Inside, shape: tuple[int, ...]) -> Inside:
+        """What the network is shown to write a tile of the inside: starts on its grid, `_seen` pixels around."""
+        seen = self._seen + -self._seen % self.multiple
+        rows, columns = (
+            slice(
+                max((own.start + write.start - seen) // self.multiple * self.multiple, 0),
+                min(own.start + write.stop + seen, size),
+            )
+            for own, write, size in zip(inside[1:], tile.write, shape[1:], strict=True)
+        )
+        return slice(None), rows, columns
 
-    def _in_batches(self, inputs: Sequence[tuple[Any, Any]], bands: int) -> list[tuple[Any, Any]]:
+    def _window(self, bands: int) -> tuple[int, int]:
+        """Rows and columns of a network window that fits half the memory for this many bands."""
+        rows, columns = NETWORK_WINDOW
+        around = 2 * self._seen
+        while rows > 64 and bands * (rows + around) * (columns + around) * BYTES_A_PIXEL > self._memory_bytes / 2:
+            rows, columns = (rows // 2, columns) if rows >= columns else (rows, columns // 2)
+        return rows, columns
+
+    def _in_batches(self, inputs: Sequence[tuple[Any, Any]]) -> list[tuple[Any, Any]]:
         """Run equal shapes together; out of memory: half the batch, and at last the CPU."""
         out: list[tuple[Any, Any]] = []
         while len(out) < len(inputs):
@@ -205,7 +233,7 @@ class NetworkModel:
                 self._network = self._network.to("cpu")
             else:
                 raise JobError(
-                    f"A window of {inputs[0][0].shape[-1]} px with {bands} bands does not fit into memory",
+                    f"A window of {' x '.join(map(str, inputs[0][0].shape))} does not fit into memory",
                     remedy="Give `--memory 512M` for smaller windows, or repair fewer bands at a time with `--bands`",
                     code="out_of_memory",
                 )
@@ -256,12 +284,20 @@ def _carried_out(plane: NDArray[np.float32], collar: NDArray[np.bool_]) -> NDArr
     return carried
 
 
-def _padded(planes: NDArray[Any], shape: tuple[int, int], mode: str) -> NDArray[Any]:
-    """Grow to `shape` at the bottom and right: values go on, and count as not known."""
+class _Groups(dict[tuple[int, int], list[tuple[Tile, Inside]]]):
+    """Tiles by the shape that the network sees of them, so that equal ones can run together."""
+
+    def add(self, tile: Tile, seen: Inside, multiple: int) -> None:
+        rows, columns = (-(-(part.stop - part.start) // multiple) * multiple for part in seen[1:])
+        self.setdefault((rows, columns), []).append((tile, seen))
+
+
+def _padded(planes: NDArray[Any], shape: tuple[int, int], *, edge: bool) -> NDArray[Any]:
+    """Grow to `shape` at the bottom and right: values go on (`edge`), flags say not known."""
     width = ((0, 0), (0, shape[0] - planes.shape[1]), (0, shape[1] - planes.shape[2]))
     if not any(after for _, after in width):
         return planes
-    return np.pad(planes, width, mode="edge") if mode == "edge" else np.pad(planes, width, constant_values=True)
+    return np.pad(planes, width, mode="edge") if edge else np.pad(planes, width, constant_values=True)
 
 
 def _make_repeatable(threads: int | None) -> None:

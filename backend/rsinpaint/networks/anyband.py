@@ -5,6 +5,8 @@ bands does not matter and their number is free. The network starts from a classi
 predicts what the guess misses (the residual), and how far off it expects to be.
 """
 
+from itertools import pairwise
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -30,7 +32,7 @@ class Anyband(nn.Module):
         self.halo = _reach(blocks)
         self.stem = nn.Conv2d(2 * 4, widths[0], 3, padding=1)
         self.down = nn.ModuleList(Blocks(width, count) for width, count in zip(widths, blocks, strict=True))
-        steps = list(zip(widths, widths[1:], strict=False))
+        steps = list(pairwise(widths))
         self.shrink = nn.ModuleList(nn.Conv2d(fine, coarse, 2, stride=2) for fine, coarse in steps)
         self.grow = nn.ModuleList(nn.Conv2d(coarse, fine * 4, 1) for fine, coarse in steps)
         self.up = nn.ModuleList(Blocks(width, count) for width, count in zip(widths[:-1], blocks[:-1], strict=True))
@@ -40,7 +42,7 @@ class Anyband(nn.Module):
 
     def forward(self, image: Tensor, holes: Tensor) -> dict[str, Tensor]:
         """See `networks` for the contract; the output has `fill` and `log_scale`, both shaped like `image`."""
-        count, bands, rows, columns = image.shape
+        count, bands = image.shape[:2]
         planes = torch.stack([image, holes.expand_as(image)], dim=2).flatten(0, 1)
         planes = planes.contiguous(memory_format=torch.channels_last)
         x = self.stem(F.pixel_unshuffle(planes, 2))
@@ -81,10 +83,13 @@ class Block(nn.Module):
 
     def forward(self, x: Tensor, bands: int) -> Tensor:
         hidden = F.gelu(self.first(x))
-        mean = hidden.unflatten(0, (-1, bands)).mean(1).contiguous(memory_format=torch.channels_last)
+        # sums in place and one by one: a mean over a strided axis costs as much as a convolution on a CPU
+        mean = hidden[0::bands].clone()
+        for band in range(1, bands):
+            mean += hidden[band::bands]
+        shared = self.exchange(mean / bands)
         step = self.second(hidden)
-        # in place: on a CPU these sums cost as much as a convolution where they make new arrays
-        step.unflatten(0, (-1, bands)).add_(self.exchange(mean).unsqueeze(1))
+        step.unflatten(0, (-1, bands)).add_(shared.unsqueeze(1))
         return step.add_(x)
 
 

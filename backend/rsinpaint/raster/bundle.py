@@ -3,6 +3,7 @@
 import os
 import re
 from dataclasses import dataclass
+from itertools import pairwise
 
 from ..errors import JobError
 
@@ -50,7 +51,7 @@ def band_files(folder: str) -> tuple[list[BandFile], list[str]]:
         elif _RASTER.search(name):
             others.append(name)
     bands.sort()
-    for first, second in zip(bands, bands[1:], strict=False):
+    for first, second in pairwise(bands):
         if (first.number, first.gain) == (second.number, second.gain):
             names = f"`{os.path.basename(first.path)}` and `{os.path.basename(second.path)}`"
             raise JobError(

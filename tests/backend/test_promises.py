@@ -1,0 +1,201 @@
+"""The promises of the design, for every model that is installed: a new model is tested by being listed."""
+
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+import made_scenes
+import numpy as np
+import pytest
+import rasterio
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from rsinpaint.errors import Cancelled
+from rsinpaint.fill import fill
+from rsinpaint.jobs import Report, read_job
+from rsinpaint.models import registry, run
+
+MODELS = [card.id for card in registry.cards()]
+every_model = pytest.mark.parametrize("model", MODELS)
+quick = settings(
+    max_examples=12, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+scenes = st.fixed_dictionaries(
+    {
+        "bands": st.integers(1, 4),
+        "height": st.integers(20, 90),
+        "width": st.integers(20, 90),
+        "dtype": st.sampled_from(["uint8", "int16", "uint16", "int32", "uint32", "float32", "float64"]),
+        "seed": st.integers(0, 1000),
+        "kind": st.sampled_from(["stripes", "same", "wide", "specks"]),
+        "collar": st.booleans(),
+    }
+)
+
+
+def repair(made: made_scenes.Made, output: Path, **fields: object) -> Report:
+    job = {"scene": str(made.path), "output": str(output), "mask": str(made.mask), "overwrite": True}
+    return fill(read_job(job | fields), lambda progress: None, lambda: False)
+
+
+@every_model
+@quick
+@given(asked=scenes)
+def test_known_pixels_and_collar_come_back_bit_for_bit_and_every_hole_is_filled_or_counted(model, asked):
+    with tempfile.TemporaryDirectory() as folder:
+        made = made_scenes.make(Path(folder), **asked)
+        report = repair(made, Path(folder) / "out.tif", model=model)
+        out = made_scenes.read(Path(folder) / "out.tif")
+        holes = made.holes & ~made.collar
+        np.testing.assert_array_equal(out[~holes], made.values[~holes])  # promises 1 and 2
+        nodata = made_scenes.NODATA[out.dtype.kind]
+        empty = ~np.isfinite(out) if out.dtype.kind == "f" else out == nodata
+        assert (empty & holes).sum((1, 2)).tolist() == [band.left_open for band in report.bands]  # promise 4
+        assert holes.sum((1, 2)).tolist() == [band.filled + band.left_open for band in report.bands]
+        for band in range(len(out)):
+            known = made.values[band][~(made.holes | made.collar)[band]]
+            if known.size:
+                assert report.bands[band].left_open == 0
+                filled = out[band][holes[band]]
+                assert filled.size == 0 or known.min() - 1 <= filled.min() and filled.max() <= known.max() + 1
+
+
+@every_model
+def test_grid_and_description_survive(model, tmp_path):
+    made = made_scenes.make(tmp_path, bands=3)
+    with rasterio.open(made.path, "r+") as scene:
+        scene.scales, scene.offsets = (2.75e-5,) * 3, (-0.2,) * 3
+        scene.update_tags(SENSOR="ETM+")
+    repair(made, tmp_path / "out.tif", model=model)
+    with rasterio.open(made.path) as before, rasterio.open(tmp_path / "out.tif") as after:
+        for attribute in ("crs", "transform", "shape", "dtypes", "nodatavals", "descriptions", "scales", "offsets"):
+            assert getattr(after, attribute) == getattr(before, attribute)
+        assert after.tags()["SENSOR"] == "ETM+"
+
+
+@every_model
+@pytest.mark.parametrize("kind", ["stripes", "wide", "specks"])
+def test_the_result_does_not_depend_on_how_the_scene_was_cut(model, kind, tmp_path, monkeypatch):
+    made = made_scenes.make(tmp_path, bands=2, height=470, width=390, dtype="float32", kind=kind)
+    repair(made, tmp_path / "whole.tif", model=model, out_mask=str(tmp_path / "mask.tif"))
+    whole = made_scenes.read(tmp_path / "whole.tif")
+    known = made.truth[~made.collar]
+    span = np.subtract(*np.percentile(known, [99.9, 0.1]))
+    for windows, network in (((128,), (64, 128)), ((256,), (512, 64))):
+        monkeypatch.setattr("rsinpaint.fill.WINDOWS", windows)
+        monkeypatch.setattr(run, "NETWORK_WINDOW", network)
+        repair(made, tmp_path / "cut.tif", model=model)
+        cut = made_scenes.read(tmp_path / "cut.tif")
+        assert np.abs(cut - whole)[made.holes].max() <= 1e-4 * span
+
+
+@every_model
+def test_same_job_gives_same_bytes_whatever_the_number_of_threads(model, tmp_path):
+    made = made_scenes.make(tmp_path, bands=2, height=150, width=140)
+    outputs = []
+    for number, threads in enumerate((1, 2, 1)):
+        repair(made, tmp_path / f"{number}.tif", model=model, threads=threads)
+        outputs.append((tmp_path / f"{number}.tif").read_bytes())
+    assert outputs[0] == outputs[2]
+    np.testing.assert_array_equal(made_scenes.read(tmp_path / "0.tif"), made_scenes.read(tmp_path / "1.tif"))
+
+
+@pytest.mark.gpu
+@every_model
+def test_cpu_and_gpu_agree_within_a_thousandth_of_the_range(model, tmp_path):
+    made = made_scenes.make(tmp_path, bands=3, height=300, width=280, dtype="float32")
+    for device in ("cpu", "cuda"):
+        repair(made, tmp_path / f"{device}.tif", model=model, device=device)
+    difference = made_scenes.read(tmp_path / "cpu.tif") - made_scenes.read(tmp_path / "cuda.tif")
+    assert np.abs(difference)[made.holes].max() <= 1e-3 * np.ptp(made.truth)
+
+
+@every_model
+def test_the_output_says_what_was_done_and_nothing_of_when(model, tmp_path):
+    made = made_scenes.make(tmp_path, bands=2)
+    report = repair(made, tmp_path / "out.tif", model=model)
+    with rasterio.open(tmp_path / "out.tif") as out:
+        tags = out.tags()
+    assert tags["RSINPAINT_MODEL"] == model == report.model
+    assert tags["RSINPAINT_WEIGHTS_SHA256"] == registry.find(model).sha256
+    assert tags["RSINPAINT_FILLED"] == " ".join(str(band.filled) for band in report.bands)
+    assert "mask.tif" in tags["RSINPAINT_MASK_SOURCE"]
+    assert not [name for name in tags if "TIME" in name or "DATE" in name]
+
+
+def test_the_mask_of_what_was_filled_is_the_holes(tmp_path):
+    made = made_scenes.make(tmp_path, bands=2)
+    repair(made, tmp_path / "out.tif", model="harmonic", out_mask=str(tmp_path / "filled.tif"))
+    np.testing.assert_array_equal(made_scenes.read(tmp_path / "filled.tif") == 1, made.holes)
+
+
+@pytest.mark.parametrize("model", [card.id for card in registry.cards() if "uncertainty" in card.outputs])
+def test_the_expected_error_is_positive_in_holes_zero_where_known_and_absent_in_the_collar(model, tmp_path):
+    made = made_scenes.make(tmp_path, bands=2)
+    repair(made, tmp_path / "out.tif", model=model, out_uncertainty=str(tmp_path / "error.tif"))
+    error = made_scenes.read(tmp_path / "error.tif")
+    assert (error[made.holes] > 0).all()
+    assert (error[~(made.holes | made.collar)] == 0).all()
+    assert np.isnan(error[made.collar]).all()
+
+
+def test_bands_that_are_not_asked_for_are_copied_with_their_holes(tmp_path):
+    made = made_scenes.make(tmp_path, bands=3)
+    repair(made, tmp_path / "out.tif", model="tension-spline", bands=[2])
+    out = made_scenes.read(tmp_path / "out.tif")
+    np.testing.assert_array_equal(out[[0, 2]], made.values[[0, 2]])
+    assert (out[1] != made.values[1])[made.holes[1]].all()
+
+
+def test_a_cancelled_job_leaves_nothing(tmp_path):
+    made = made_scenes.make(tmp_path, bands=2, height=300)
+    before = sorted(os.listdir(tmp_path))
+    told: list[str] = []
+    job = read_job({"scene": str(made.path), "output": str(tmp_path / "out.tif"), "mask": str(made.mask)})
+    with pytest.raises(Cancelled):
+        fill(job, lambda progress: told.append(progress.stage), lambda: "fill" in told)
+    assert sorted(os.listdir(tmp_path)) == before
+
+
+def test_a_killed_run_leaves_no_output_and_its_litter_is_swept_by_the_next(tmp_path):
+    made = made_scenes.make(tmp_path, bands=2, height=300)
+    killed = f"""
+import os, signal
+from rsinpaint.fill import fill
+from rsinpaint.jobs import read_job
+def progress(p):
+    if p.stage == "write":
+        os.kill(os.getpid(), signal.SIGKILL)
+fill(read_job({{"scene": {str(made.path)!r}, "output": {str(tmp_path / "out.tif")!r}, "mask": {str(made.mask)!r},
+               "model": "harmonic"}}), progress, lambda: False)
+"""
+    done = subprocess.run([sys.executable, "-c", killed], check=False)
+    assert done.returncode == -signal.SIGKILL
+    assert not (tmp_path / "out.tif").exists()
+    assert list(tmp_path.glob(".*rsinpaint*"))
+    repair(made, tmp_path / "out.tif", model="harmonic")
+    assert not list(tmp_path.glob(".*rsinpaint*"))
+
+
+PEAK = """
+import resource, sys
+from rsinpaint.fill import fill
+from rsinpaint.jobs import read_job
+fill(read_job({"scene": sys.argv[1], "mask": sys.argv[2], "output": sys.argv[3], "model": "harmonic"}),
+     lambda p: None, lambda: False)
+print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
+"""
+
+
+def test_a_scene_ten_times_as_large_needs_no_more_than_a_fifth_more_memory(tmp_path):
+    peaks = []
+    for number, height in enumerate((1100, 11000)):
+        folder = tmp_path / str(number)
+        folder.mkdir()
+        made = made_scenes.make(folder, bands=1, height=height, width=1024, tiled=True, compress="deflate")
+        command = [sys.executable, "-c", PEAK, str(made.path), str(made.mask), str(folder / "out.tif")]
+        peaks.append(int(subprocess.run(command, check=True, capture_output=True, text=True).stdout))
+    assert peaks[1] <= 1.2 * peaks[0]
