@@ -73,16 +73,12 @@ def cli() -> None:
 @click.option("--qa", metavar="FILE", help="Landsat QA_PIXEL or QA_RADSAT band that says where data is missing.")
 @click.option("--bands", callback=band_list, metavar="1,2,3", help="Bands to be repaired; default: all.")
 @click.option("--nodata", callback=nodata_list, metavar="V", help="One value, or one a band: 0 or 0,none,nan.")
-@click.option(
-    "--reference", "references", multiple=True, metavar="FILE", help="Another scene of the place; repeatable."
-)
 @click.option("--out-mask", metavar="FILE", help="Also write where pixels were filled (1).")
 @click.option("--out-uncertainty", metavar="FILE", help="Also write the expected error, in the scene's units.")
 @click.option("--device", metavar="D", help="auto, cpu, cuda, cuda:N or mps.")
 @click.option("--threads", type=click.IntRange(min=1), help="CPU threads; default: all.")
 @click.option("--memory", "memory_bytes", callback=memory_bytes, metavar="2G", help="Memory that a job may use.")
 @click.option("--format", type=click.Choice(get_args(Format)), help="Kind of GeoTIFF; default: gtiff.")
-@click.option("--adapt", "adapt_steps", type=click.IntRange(min=0), metavar="N", help="Training steps on this scene.")
 @click.option("--overwrite", is_flag=True, default=None, help="Replace outputs that exist.")
 @common
 def fill(quiet: bool, as_json: bool, **given: Any) -> None:

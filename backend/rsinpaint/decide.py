@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from .errors import Cancelled, JobError
 from .jobs import MaskJob, MaskReport
-from .masks import MaskSource, choose
+from .masks import MaskSource, by_method
 from .progress import Progress, Progressing
 from .raster.scene import Scene, open_scene
 from .raster.survey import Survey
@@ -37,6 +37,7 @@ def decide(scene: Scene, source: MaskSource, bands: tuple[int, ...] | None, keep
     asked = _asked(scene, bands)
     survey = Survey(scene.count, scene.height, scene.width)
     source.prepare(scene, lambda fraction: tick(0.4 * fraction))
+    scene.zeros = source.zeros or scene.zeros
     tiles = list(plan(scene.height, scene.width, window=WINDOW, halo=source.reach))
     for number, tile in enumerate(tiles):
         tick(0.4 + 0.6 * number / len(tiles))
@@ -80,7 +81,7 @@ def make_mask(job: MaskJob, progress: Progressing, cancelled: Callable[[], bool]
     begin = time.monotonic()
     with open_scene(job.scene, nodata=job.nodata) as scene, rasterio.Env(**rasterio_env(scene, WINDOW)):
         check_output(job.output, scene, job.overwrite)
-        source = choose(job, scene)
+        source = by_method(job, scene)
         with write_like(scene, job.output, overwrite=job.overwrite, dtype="uint8", plain=True, band_names=scene.band_names) as writer:
 
             def keep(tile: Tile, holes: NDArray[np.bool_]) -> None:

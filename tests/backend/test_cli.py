@@ -81,15 +81,15 @@ def test_options_become_the_fields_of_a_job(run, monkeypatch):
     )
     options_given = (
         "fill a.tif b.tif -o out.tif --task lines --mask m.tif --mask-values 1,2-5 --qa q.tif --bands 2,4-5 "
-        "--memory 2G --nodata 0,none,nan --reference r.tif --reference s.tif --out-mask om.tif "
-        "--out-uncertainty ou.tif --format cog --device cpu --threads 2 --adapt 3 --overwrite --mask-layer l"
+        "--memory 2G --nodata 0,none,nan --out-mask om.tif "
+        "--out-uncertainty ou.tif --format cog --device cpu --threads 2 --overwrite --mask-layer l"
     )
     monkeypatch.setenv("OMP_NUM_THREADS", "1")
     assert run(*options_given.split())[0] == 0
     (job,) = seen
     assert job.scene == ("a.tif", "b.tif") and job.bands == (2, 4, 5) and job.memory_bytes == 2 << 30
     assert job.nodata[:2] == (0.0, None) and job.nodata[2] != job.nodata[2]
-    assert job.references == ("r.tif", "s.tif") and (job.format, job.threads, job.adapt_steps) == ("cog", 2, 3)
+    assert (job.format, job.threads) == ("cog", 2)
     assert job.overwrite and job.mask_values == "1,2-5" and job.mask_layer == "l"
     assert os.environ["OMP_NUM_THREADS"] == "2"
 

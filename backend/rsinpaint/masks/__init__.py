@@ -10,7 +10,8 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from ..jobs import Job
+from ..errors import JobError
+from ..jobs import Job, MaskJob
 from .nodata import Nodata
 from .qapixel import qapixel
 from .raster_file import gap_mask_files, raster_file
@@ -27,6 +28,8 @@ class MaskSource(Protocol):
     """Pixels around what is asked that `holes` must be given, cut at the scene's border; known after `prepare`."""
     notes: list[str]
     """Sentences for the user, complete after `prepare`."""
+    zeros: tuple[bool, ...]
+    """Bands in which 0 turned out to mean empty, whatever nodata says; () for none. Known after `prepare`."""
 
     def prepare(self, scene: Any, tick: Callable[[float], None]) -> None:
         """One streaming pass over the scene where the source needs one; keeps a few numbers.
@@ -79,3 +82,23 @@ def choose(job: Job, scene: Any) -> MaskSource:
     if beside.is_dir() and gap_mask_files(beside, scene):
         return raster_file(str(beside), scene)
     return SlcOff()
+
+
+def by_method(job: MaskJob, scene: Any) -> MaskSource:
+    """The mask source that a request for a mask names.
+
+    Raises:
+        JobError: there is none of that name, or it needs a file that is not given.
+    """
+    plain = {"nodata": Nodata, "slcoff": SlcOff}
+    if job.method in plain:
+        return plain[job.method]()
+    if job.method not in SOURCES:
+        raise JobError(f"There is no method `{job.method}` to find holes", "one of " + ", ".join(sorted(SOURCES)))
+    path = job.qa if job.method == "qapixel" else job.mask
+    if path is None:
+        option = "--qa" if job.method == "qapixel" else "--mask"
+        raise JobError(f"Method `{job.method}` reads a file and none is given", remedy=f"Name it with `{option}`")
+    if job.method == "qapixel":
+        return qapixel(path, scene, stripes=False)
+    return vector(path, scene, job.mask_layer) if job.method == "vector" else raster_file(path, scene, job.mask_values)

@@ -25,6 +25,8 @@ def _everywhere(planes: Bools) -> Bools:
 class Marked:
     """Holes are what the file marks, but for the collar: empty in all bands, outside, next to unmarked collar."""
 
+    zeros: tuple[bool, ...] = ()
+
     reach = 0
 
     def __init__(self, name: str, marks: Marks, hint: str) -> None:
@@ -64,6 +66,8 @@ class Missing:
 
     With stripes: those alone, by their geometry. Without: what lies between valid pixels.
     """
+
+    zeros: tuple[bool, ...] = ()
 
     def __init__(self, name: str, marks: Marks, *, stripes: bool) -> None:
         self.name, self.marks, self.stripes = name, marks, stripes

@@ -17,6 +17,7 @@ class Nodata:
     """
 
     name = "nodata inside the scene"
+    zeros: tuple[bool, ...] = ()
     reach = 0
 
     def __init__(self) -> None:

@@ -176,7 +176,7 @@ class SlcOff:
         self.reach = 0
         self.notes: list[str] = []
         self._stripes: StripeHoles | None = None
-        self._zeros: tuple[bool, ...] = ()
+        self.zeros: tuple[bool, ...] = ()
 
     @property
     def pattern(self) -> Pattern | None:
@@ -204,7 +204,7 @@ class SlcOff:
             pattern = find(planes.read, scene.height, scene.width, tick)
             if pattern:
                 self._stripes = StripeHoles(pattern, scene.height, scene.width)
-                self.reach, self._zeros = self._stripes.reach, zeros
+                self.reach, self.zeros = self._stripes.reach, zeros
                 if zeros != untagged:
                     self.notes.append(f"`{scene.name}`: the stripes are coded 0, not as the nodata value says")
                 return
@@ -218,8 +218,8 @@ class SlcOff:
         """Stripe pixels, bool (bands, rows, columns); nothing when the scene has no stripes."""
         if self._stripes is None:
             return np.zeros(empty.shape, bool)
-        if any(self._zeros):
-            empty = empty | ((values == 0) & np.array(self._zeros)[:, None, None])
+        if any(self.zeros):
+            empty = empty | ((values == 0) & np.array(self.zeros)[:, None, None])
         return self._stripes.holes(rows, columns, empty)
 
 

@@ -38,6 +38,7 @@ class Scene:
         fillable: False for an alpha band, which is copied and never filled.
         has_mask: whether there is a mask band beside the bands (`read_mask`).
         block_shape: rows and columns that are decoded at once; whole rows in a striped file.
+        zeros: bands in which 0 holds no value either, whatever nodata says; found out by a mask source.
         notes: sentences for the user.
     """
 
@@ -61,6 +62,7 @@ class Scene:
         self.has_mask = self._find_mask()
         self.nodata_tags: tuple[float | None, ...] = (None,) * self.count
         self.nodata: tuple[float | None, ...] = self.nodata_tags
+        self.zeros: tuple[bool, ...] = (False,) * self.count
 
     def __enter__(self) -> Self:
         return self
@@ -131,14 +133,18 @@ class Scene:
         return mask
 
     def empty(self, values: NDArray[Any], bands: Sequence[int] | None = None) -> NDArray[np.bool_]:
-        """True where a pixel holds no value: it is its band's nodata, or not finite.
+        """True where a pixel holds no value: it is its band's nodata, or not finite, or 0 where `zeros` says so.
 
         Args:
             values: (bands, rows, columns) in the scene's dtype.
             bands: which bands those are, counted from 1; None: all.
         """
-        nodata = self.nodata if bands is None else [self.nodata[band - 1] for band in bands]
-        return empty_pixels(values, nodata)
+        chosen = range(self.count) if bands is None else [band - 1 for band in bands]
+        empty = empty_pixels(values, [self.nodata[band] for band in chosen])
+        for plane, band in enumerate(chosen):
+            if self.zeros[band]:
+                empty[plane] |= values[plane] == 0
+        return empty
 
     def _planes_of(self, attribute: str) -> tuple[Any, ...]:
         return tuple(getattr(self.datasets[place], attribute)[index - 1] for place, index in self.planes)
