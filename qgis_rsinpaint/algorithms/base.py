@@ -142,6 +142,7 @@ class FillAlgorithm(QgsProcessingAlgorithm):
             "model": self.parameterAsString(parameters, self.MODEL, context),
             "device": self.parameterAsString(parameters, self.DEVICE, context),
             "overwrite": True,  # QGIS has asked already
+            "copy_when_whole": True,  # a batch must not stop, nor a model break, over a scene without gaps
         }
 
     def checkParameterValues(self, parameters, context):

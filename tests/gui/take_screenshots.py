@@ -16,8 +16,7 @@ sys.path[:0] = [str(HERE.parents[1]), str(HERE.parent / "plugin")]
 
 from fakes import Desk, fake_program  # noqa: E402
 from qgis.core import QgsProject, QgsRasterLayer  # noqa: E402
-from qgis.gui import QgsCollapsibleGroupBox  # noqa: E402
-from qgis.PyQt.QtWidgets import QAbstractButton, QLabel, QPlainTextEdit, QToolButton, QWidget  # noqa: E402
+from qgis.PyQt.QtWidgets import QAbstractButton, QGroupBox, QLabel, QPlainTextEdit, QToolButton, QWidget  # noqa: E402
 from qgis.testing import start_app  # noqa: E402
 from scenes import striped_scene  # noqa: E402
 
@@ -81,8 +80,8 @@ def algorithm_dialog(studio: Studio, scene: str) -> None:
     dialog.resize(1000, 760)
     dialog.show()
     studio.settle()
-    for group in dialog.findChildren(QgsCollapsibleGroupBox):
-        group.setCollapsed(False)
+    # Python sees QGIS's collapsible box as a plain one.
+    dialog.findChild(QGroupBox, "grpAdvanced").setProperty("collapsed", False)
     studio.take("algorithm", dialog)
     dialog.runButton().click()
     studio.settle(lambda: dialog.runButton().isEnabled() and bool(dialog.results()), limit=20)

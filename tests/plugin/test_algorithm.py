@@ -84,6 +84,7 @@ def test_a_scene_goes_through(run, scene):
         "device": "auto",
         "bands": None,
         "overwrite": True,
+        "copy_when_whole": True,
     }
     summary = "10 pixels filled, 0 left open (model fake, cpu"
     assert any(info.startswith(summary) for info in feedback.infos)
