@@ -47,7 +47,10 @@ def make_batch(recipe: BatchRecipe, store: Store, step: int) -> Batch:
     rng = np.random.default_rng([recipe.seed, step])
     wanted = int(rng.choice(len(recipe.bands), p=recipe.bands)) + 1
     seen = crops_seen(recipe, store, step)
-    truth, start, holes, weight = [], [], [], []
+    truth: list[np.ndarray] = []
+    start: list[np.ndarray] = []
+    holes: list[np.ndarray] = []
+    weight: list[np.ndarray] = []
     while len(truth) < max(1, recipe.planes // wanted):
         number = int(rng.integers(seen))
         if store.bands[number] < wanted:

@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 from numpy.random import Generator
 from numpy.typing import NDArray
+
 from rsinpaint.classical import GUESSES
 from rsinpaint.classical.contract import zero
 from rsinpaint.masks import simulate

@@ -4,15 +4,17 @@ This is for choosing checkpoints while training; what is published comes from `b
 """
 
 from pathlib import Path
+from typing import Any
 
 import matplotlib
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import nn
+
 from rsinpaint.classical import GUESSES
 from rsinpaint.classical.contract import zero
 from rsinpaint.masks import simulate
-from torch import nn
 
 from .crops import CropRecipe, Packed
 
@@ -20,9 +22,9 @@ SIDE = 192
 OFFSETS = (0.3, 0.6, 0.9)
 
 
-def _cases(packed: Path, recipe: CropRecipe) -> list[tuple[NDArray[np.float32], ...]]:
+def _cases(packed: Path, recipe: CropRecipe) -> list[tuple[NDArray[Any], ...]]:
     """(truth, start, holes) of each place and offset; the same ones every time."""
-    cases = []
+    cases: list[tuple[NDArray[Any], ...]] = []
     for number, scenes in enumerate(Packed.read(packed).places):
         values, valid = scenes[-1]
         rows, columns = (min(SIDE, size // 16 * 16) for size in values.shape[1:])

@@ -14,10 +14,11 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from safetensors.torch import save_file
+
 from rsinpaint.models import registry
 from rsinpaint.models.card import Card, read_card
 from rsinpaint.networks import build
-from safetensors.torch import save_file
 
 
 def export(checkpoint: Path, text: Path, folder: Path) -> Card:

@@ -48,7 +48,8 @@ def orthogonal(matrix: Tensor, steps: int) -> Tensor:
 
 def optimisers(network: nn.Module, muon: float, adamw: float) -> list[Optimizer]:
     """Muon for every inner weight of two or more dimensions; AdamW for `stem`, `head` and biases."""
-    inner, rest = [], []
+    inner: list[Tensor] = []
+    rest: list[Tensor] = []
     for name, weight in network.named_parameters():
         outer = name.split(".")[0] in ("stem", "head")
         (rest if weight.ndim < 2 or outer else inner).append(weight)

@@ -13,6 +13,7 @@ import sys
 from pathlib import Path
 
 import numpy as np
+
 from rsinpaint.raster.scene import open_scene
 
 
@@ -30,7 +31,7 @@ def pack(folder: Path, output: Path, leave_out: frozenset[str]) -> int:
             arrays[f"valid_{len(index)}"] = ~scene.empty(values)
             index.append({"name": path.stem, "place": place, "bands": list(scene.band_names)})
     output.parent.mkdir(parents=True, exist_ok=True)
-    np.savez_compressed(output, scenes=np.array(json.dumps(index)), **arrays)
+    np.savez_compressed(output, allow_pickle=False, scenes=np.array(json.dumps(index)), **arrays)
     return len(index)
 
 

@@ -17,11 +17,12 @@ import torch
 from jsonargparse import auto_cli
 from lightning.fabric import Fabric
 from lightning.fabric.loggers import CSVLogger, TensorBoardLogger
-from rsinpaint.networks import build
 from torch import Tensor, nn
 from torch.optim import Optimizer
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 from torchmetrics import MeanMetric
+
+from rsinpaint.networks import build
 
 from .batches import Batch, BatchRecipe, crops_seen, make_batch
 from .crops import CropRecipe
@@ -69,7 +70,8 @@ class Recipe:
 class State:
     """What a checkpoint holds."""
 
-    network: nn.Module
+    network: Any
+    """As Fabric wraps it; the network itself is `.module`."""
     average: AveragedModel
     optimisers: list[Optimizer]
     step: int = 0

@@ -106,7 +106,7 @@ def describe(card: Card) -> str:
     ]
     lines = [f"{card.id}: {card.title}, version {card.version}", card.summary, ""]
     lines += [f"{name:<12}{text}" for name, text in rows if text]
-    return "\n".join(lines + ["", *_scores(card)])
+    return "\n".join([*lines, "", *_scores(card)])
 
 
 def _scores(card: Card) -> list[str]:

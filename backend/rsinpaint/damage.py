@@ -52,7 +52,7 @@ def damage(job: DamageJob, progress: Progressing, cancelled: Callable[[], bool])
             hidden += int(hole.sum())
             writer.write(*tile.write, _emptied(values, hole, nodata))
             if mask:
-                mask.write(*tile.write, hole.any(0, keepdims=True).astype(np.uint8))
+                mask.write(*tile.write, np.logical_or.reduce(hole, keepdims=True).astype(np.uint8))
         if mask:
             mask.publish({})
         writer.publish({"RSINPAINT_DAMAGE": f"{job.kind} {job.amount} {job.seed}"})

@@ -20,7 +20,9 @@ WINDOW = 1024
 Keep = Callable[[Tile, NDArray[np.bool_]], None]
 
 
-def decide(scene: Scene, source: MaskSource, bands: tuple[int, ...] | None, keep: Keep, tick: Callable[[float], None]) -> Survey:
+def decide(
+    scene: Scene, source: MaskSource, bands: tuple[int, ...] | None, keep: Keep, tick: Callable[[float], None]
+) -> Survey:
     """Find the holes of the whole scene, window by window.
 
     Args:
@@ -82,7 +84,9 @@ def make_mask(job: MaskJob, progress: Progressing, cancelled: Callable[[], bool]
     with open_scene(job.scene, nodata=job.nodata) as scene, rasterio.Env(**rasterio_env(scene, WINDOW)):
         check_output(job.output, scene, job.overwrite)
         source = by_method(job, scene)
-        with write_like(scene, job.output, overwrite=job.overwrite, dtype="uint8", plain=True, band_names=scene.band_names) as writer:
+        with write_like(
+            scene, job.output, overwrite=job.overwrite, dtype="uint8", plain=True, band_names=scene.band_names
+        ) as writer:
 
             def keep(tile: Tile, holes: NDArray[np.bool_]) -> None:
                 writer.write(*tile.write, holes.astype(np.uint8))

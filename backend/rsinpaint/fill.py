@@ -6,10 +6,9 @@ put the fill into the holes, write, and give the output its name when it is comp
 
 import os
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -25,22 +24,21 @@ from .errors import Cancelled, JobError
 from .jobs import BandReport, Job, Report
 from .models import registry, run
 from .models.card import Card
+from .pieces import SQUARE, Piece, Squares, read_ahead
 from .progress import Progress, Progressing
 from .raster.scene import Scene, open_scene
 from .raster.scratch import Scratch
 from .raster.survey import CELL, Survey
-from .raster.write import RASTERIO_ENV, Writer, check_output, rasterio_env, sweep, write_like
+from .raster.write import Writer, check_output, rasterio_env, sweep, write_like
 from .tiles import Tile, blend, plan
 
 __all__ = ["Progress", "damage", "fill", "make_mask"]
 
-WINDOWS = (1024, 512, 256, 128)
+WINDOWS = (1024, 512, 256, SQUARE)
 """Sides of the squares that are written at once, in pixels, the largest that the memory allows; multiples of the
 output's blocks, or parts of them."""
 BYTES_A_PIXEL = 60
 """Measured need of reading, guessing and writing a window, a pixel and band of what is read."""
-Counts = Mapping[tuple[int, int], int]
-"""Holes in each square of the smallest window that has any, by (row, column) of the square."""
 DETECTING = 0.06
 """Share of the time that finding the holes takes."""
 
@@ -69,21 +67,19 @@ def fill(job: Job, progress: Progressing, cancelled: Callable[[], bool]) -> Repo
         _check_outputs(job, scene)
         source = masks.choose(job, scene)
         holes = stack.enter_context(Scratch(scene, job.output))
-        counts: dict[tuple[int, int], int] = {}
+        squares = Squares()
 
         def keep(tile: Tile, found: NDArray[np.bool_]) -> None:
             holes.write(*tile.write, found)
-            _count(counts, tile, found)
+            squares.count(tile, found)
 
         survey = decide(scene, source, job.bands, keep, lambda part: clock.tell("detect", part * DETECTING))
         holes.done_writing()
         notes = [*scene.notes, *source.notes]
         _nothing_to_do(job, scene, survey, notes)
-        model = run.load(
-            card, _normal(survey), device=job.device, threads=job.threads, memory_bytes=job.memory_bytes
-        )
+        model = run.load(card, _normal(survey), device=job.device, threads=job.threads, memory_bytes=job.memory_bytes)
         outputs = _Outputs(job, scene, stack)
-        tally = _repair(job, scene, holes, counts, survey, model, outputs, clock)
+        tally = _repair(job, scene, holes, squares, survey, model, outputs, clock)
         notes += [*model.notes, *_left_open(scene, tally)]
         clock.tell("write", 1.0 - 1e-3, f"finishing {job.output}")
         outputs.publish(_tags(job, card, source.name, tally))
@@ -137,9 +133,7 @@ class _Tally:
     def bands(self, scene: Scene) -> tuple[BandReport, ...]:
         return tuple(
             BandReport(band=number + 1, name=name, holes=int(done + left), filled=int(done), left_open=int(left))
-            for number, (name, done, left) in enumerate(
-                zip(scene.band_names, self.filled, self.left_open, strict=True)
-            )
+            for number, (name, done, left) in enumerate(zip(scene.band_names, self.filled, self.left_open, strict=True))
         )
 
 
@@ -174,23 +168,11 @@ class _Outputs:
                 writer.publish(tags)
 
 
-@dataclass(frozen=True)
-class _Piece:
-    """What is read of a tile: with its halo, or the written part alone where that has no holes."""
-
-    tile: Tile
-    inside: tuple[slice, slice, slice]
-    """The written part of the arrays."""
-    values: NDArray[Any]
-    empty: NDArray[np.bool_]
-    holes: NDArray[np.bool_]
-
-
 def _repair(
     job: Job,
     scene: Scene,
     holes: Scratch,
-    counts: Counts,
+    squares: Squares,
     survey: Survey,
     model: run.Model,
     outputs: _Outputs,
@@ -203,7 +185,7 @@ def _repair(
     tiles = plan(scene.height, scene.width, window=side, halo=model.halo, multiple=model.multiple)
     with ThreadPoolExecutor(1) as reading, ThreadPoolExecutor(1) as writing:
         written: Future[None] | None = None
-        for piece in _read_ahead(scene, holes, counts, tiles, reading):
+        for piece in read_ahead(scene, holes, squares, tiles, reading):
             clock.tell("fill", DETECTING + (1 - DETECTING) * done / max(total, 1), "filling", done, total)
             values, filled, error = _filled(piece, scene, model, surface, answerable)
             tally.add(piece.holes[piece.inside], filled)
@@ -216,37 +198,8 @@ def _repair(
     return tally
 
 
-def _read_ahead(
-    scene: Scene, holes: Scratch, counts: Counts, tiles: Iterator[Tile], reading: ThreadPoolExecutor
-) -> Iterator[_Piece]:
-    """The pieces of a plan, each read while the one before is in use."""
-    with scene.reopen() as twin, rasterio.Env(**RASTERIO_ENV):
-
-        def read(tile: Tile) -> _Piece:
-            whole = not _holes_in(counts, tile)
-            window = tile.write if whole else tile.read
-            everything = (slice(None), slice(None), slice(None))
-            values = twin.read(*window)
-            return _Piece(
-                tile,
-                everything if whole else (slice(None), *tile.inside),
-                values,
-                twin.empty(values),
-                np.zeros(values.shape, bool) if whole else holes.read(*window),
-            )
-
-        ahead: Future[_Piece] | None = None
-        for tile in tiles:
-            following = reading.submit(read, tile)
-            if ahead:
-                yield ahead.result()
-            ahead = following
-        if ahead:
-            yield ahead.result()
-
-
 def _filled(
-    piece: _Piece, scene: Scene, model: run.Model, surface: FarSurface, answerable: NDArray[np.bool_]
+    piece: Piece, scene: Scene, model: run.Model, surface: FarSurface, answerable: NDArray[np.bool_]
 ) -> tuple[NDArray[Any], NDArray[np.bool_], NDArray[np.float32]]:
     """The repaired pixels of the written part, which of them were filled, and the expected error there (0 where
     known, NaN in the collar)."""
@@ -317,23 +270,6 @@ def _window(job: Job, scene: Scene, model: run.Model) -> int:
         if scene.count * (side + 2 * model.halo) ** 2 * BYTES_A_PIXEL <= job.memory_bytes / 2:
             return side
     return WINDOWS[-1]
-
-
-def _count(counts: dict[tuple[int, int], int], tile: Tile, holes: NDArray[np.bool_]) -> None:
-    """Note how many holes lie in each square of the smallest window."""
-    step = WINDOWS[-1]
-    rows, columns = (range(0, part.stop - part.start, step) for part in tile.write)
-    sums = np.add.reduceat(np.add.reduceat(holes.sum(0), rows, axis=0), columns, axis=1)
-    for row, line in zip(rows, sums, strict=True):
-        for column, count in zip(columns, line, strict=True):
-            if count:
-                counts[(tile.write[0].start + row) // step, (tile.write[1].start + column) // step] = int(count)
-
-
-def _holes_in(counts: Counts, tile: Tile) -> bool:
-    """Whether the written part of a tile has holes."""
-    rows, columns = (range(part.start // WINDOWS[-1], -(-part.stop // WINDOWS[-1])) for part in tile.write)
-    return any((row, column) in counts for row in rows for column in columns)
 
 
 def _left_open(scene: Scene, tally: _Tally) -> list[str]:

@@ -1,12 +1,12 @@
 """Cut a scene into tiles, and put fills into holes. Slices and arrays only.
 
-    +---------------------------+
-    |  read                     |
-    |     +---------------+     |      read = write and `halo` pixels around it,
-    |     |  write        |     |      cut at the edge of the scene
-    |     |               |     |
-    |     +---------------+     |
-    +---------------------------+
++---------------------------+
+|  read                     |
+|     +---------------+     |      read = write and `halo` pixels around it,
+|     |  write        |     |      cut at the edge of the scene
+|     |               |     |
+|     +---------------+     |
++---------------------------+
 """
 
 from collections.abc import Iterator, Sequence

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import rasterio
 from rasterio.transform import from_origin
+
 from rsinpaint.masks.simulate import fractal, slcoff
 
 NODATA = {"u": 0, "i": -999, "f": float("nan")}

@@ -8,10 +8,11 @@ import subprocess
 import sys
 from pathlib import Path
 
-import made_scenes
 import numpy as np
 import pytest
 import rasterio
+
+import made_scenes
 from rsinpaint.models import registry
 
 RSINPAINT = Path(sys.executable).with_name("rsinpaint")

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
 from rsinpaint.classical import GUESSES
 from rsinpaint.classical.contract import REACH, zero
 from rsinpaint.classical.far import FarSurface

@@ -57,7 +57,7 @@ def test_each_command_and_option_has_help():
 
 
 def test_fill_says_what_it_did(run):
-    code, out, err = run("fill", "a.tif", "-o", "out.tif", "--bands", "1-2", "--model", "harmonic")
+    code, out, _err = run("fill", "a.tif", "-o", "out.tif", "--bands", "1-2", "--model", "harmonic")
     assert code == 0
     assert out.startswith("Filled 18 pixels in 2 bands of out.tif with harmonic on cpu in 1.5 s, 2 left open")
     assert "left open\n" in out and "  1  band 1 " in out and "note: a note" in out

@@ -5,6 +5,7 @@ from importlib import import_module
 import numpy as np
 import pytest
 import torch
+
 from rsinpaint.networks import NETWORKS, build
 from rsinpaint.tiles import plan
 

@@ -7,12 +7,13 @@ import sys
 import tempfile
 from pathlib import Path
 
-import made_scenes
 import numpy as np
 import pytest
 import rasterio
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+
+import made_scenes
 from rsinpaint.errors import Cancelled
 from rsinpaint.fill import fill
 from rsinpaint.jobs import Report, read_job
@@ -60,7 +61,7 @@ def test_known_pixels_and_collar_come_back_bit_for_bit_and_every_hole_is_filled_
             if known.size:
                 assert report.bands[band].left_open == 0
                 filled = out[band][holes[band]]
-                assert filled.size == 0 or known.min() - 1 <= filled.min() and filled.max() <= known.max() + 1
+                assert filled.size == 0 or (known.min() - 1 <= filled.min() and filled.max() <= known.max() + 1)
 
 
 @every_model

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+
 from rsinpaint.tiles import blend, plan
 
 SIDES = st.integers(1, 300)
@@ -34,7 +35,9 @@ def test_a_window_smaller_than_the_network_s_grid_is_refused():
         list(plan(10, 10, window=8, halo=0, multiple=16))
 
 
-dtypes = st.sampled_from(["uint8", "int8", "uint16", "int16", "uint32", "int32", "int64", "uint64", "float32", "float64"])
+dtypes = st.sampled_from(
+    ["uint8", "int8", "uint16", "int16", "uint32", "int32", "int64", "uint64", "float32", "float64"]
+)
 
 
 @given(dtype=dtypes, seed=st.integers(0, 99), at=st.sampled_from(["least", "middle", "greatest", "none"]))

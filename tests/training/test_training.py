@@ -10,9 +10,9 @@ import pytest
 import rasterio
 import torch
 from jsonargparse import ArgumentParser
+
 from rsinpaint.masks.simulate import fractal
 from rsinpaint.models import registry
-
 from training import crops, export, losses, optimiser, pack, train
 from training.batches import make_batch
 from training.store import Store

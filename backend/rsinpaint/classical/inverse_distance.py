@@ -15,12 +15,14 @@ SEARCH = REACH - 2 * SMOOTHING
 def inverse_distance(values: Bands, valid: Masks, holes: Masks, far: Far) -> Bands:
     """Mean of the nearest known pixels in four quadrants, weighted by inverse distance. See `contract`."""
     out = values.copy()
-    for band in np.flatnonzero(holes.any((1, 2))):
+    for band in map(int, np.flatnonzero(holes.any((1, 2)))):
         known, wanted = valid[band], holes[band]
         if known.any():
             # GDAL works in float32, and on its own copy
             start = np.where(known, values[band], 0).astype(np.float32)
-            filled = fillnodata(start, mask=known.astype(np.uint8), max_search_distance=SEARCH, smoothing_iterations=SMOOTHING)
+            filled = fillnodata(
+                start, mask=known.astype(np.uint8), max_search_distance=SEARCH, smoothing_iterations=SMOOTHING
+            )
             reached = ndimage.distance_transform_edt(~known) <= SEARCH
             out[band][wanted & reached] = filled[wanted & reached]
         else:

@@ -31,7 +31,7 @@ def local_ridge(values: Bands, valid: Masks, holes: Masks, far: Far) -> Bands:
     out = tension_spline(values, valid, holes, far)
     for band in np.flatnonzero(holes.any((1, 2))):
         for others, target in _patterns(int(band), valid, holes):
-            usable = valid[others].all(0)
+            usable: Mask = np.logical_and.reduce(valid[others])
             known = valid[band] & usable
             if known.any():
                 fill = _mixed(values[band], _planes(values, others, usable), known, target)

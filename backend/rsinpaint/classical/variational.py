@@ -97,7 +97,9 @@ def _factorised(mask: Mask, rim: Mask, tension: float) -> Callable[[Band], Band]
         there = np.flatnonzero(flat)  # nothing beyond the edge, and nothing that is neither hole nor rim
         other = place[there] + np.int32(dr * mask.shape[1] + dc)
         linked = number[other] >= 0
-        first.append(mine[there[linked]]), second.append(number[other[linked]]), weight.append(flat[there[linked]])
+        first.append(mine[there[linked]])
+        second.append(number[other[linked]])
+        weight.append(flat[there[linked]])
         outer.append((there[~linked], other[~linked], flat[there[~linked]]))
     solve = _solver(np.concatenate(first), np.concatenate(second), np.concatenate(weight), place.size)
 
@@ -148,9 +150,7 @@ def _at(array: np.ndarray, offset: tuple[int, int]) -> np.ndarray:
     return out
 
 
-def _solver(
-    first: np.ndarray, second: np.ndarray, weight: np.ndarray, size: int
-) -> Callable[[np.ndarray], np.ndarray]:
+def _solver(first: np.ndarray, second: np.ndarray, weight: np.ndarray, size: int) -> Callable[[np.ndarray], np.ndarray]:
     """Factorise the symmetric matrix of triplets once; the answer solves it for one right side."""
     matrix = csr_matrix((weight, (first, second)), (size, size))
     order = reverse_cuthill_mckee(matrix, symmetric_mode=True)
@@ -160,7 +160,9 @@ def _solver(
     below = row - column
     width = int(below.max())
     if width > WIDEST_BAND:
-        return splu(matrix.tocsc(), permc_spec="MMD_AT_PLUS_A", diag_pivot_thresh=0.0, options={"SymmetricMode": True}).solve
+        return splu(
+            matrix.tocsc(), permc_spec="MMD_AT_PLUS_A", diag_pivot_thresh=0.0, options={"SymmetricMode": True}
+        ).solve
     lower = below >= 0
     band = np.zeros((width + 1, size), order="F")  # as LAPACK wants it: no copy
     band[below[lower], column[lower]] = weight[lower]

@@ -90,7 +90,7 @@ def by_method(job: MaskJob, scene: Any) -> MaskSource:
     Raises:
         JobError: there is none of that name, or it needs a file that is not given.
     """
-    plain = {"nodata": Nodata, "slcoff": SlcOff}
+    plain: dict[str, Callable[[], MaskSource]] = {"nodata": Nodata, "slcoff": SlcOff}
     if job.method in plain:
         return plain[job.method]()
     if job.method not in SOURCES:

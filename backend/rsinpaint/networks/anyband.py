@@ -38,7 +38,8 @@ class Anyband(nn.Module):
         self.up = nn.ModuleList(Blocks(width, count) for width, count in zip(widths[:-1], blocks[:-1], strict=True))
         self.head = nn.Conv2d(widths[0], 2 * 4, 3, padding=1)
         nn.init.zeros_(self.head.weight)
-        nn.init.zeros_(self.head.bias)
+        if self.head.bias is not None:
+            nn.init.zeros_(self.head.bias)
 
     def forward(self, image: Tensor, holes: Tensor) -> dict[str, Tensor]:
         """See `networks` for the contract; the output has `fill` and `log_scale`, both shaped like `image`."""
