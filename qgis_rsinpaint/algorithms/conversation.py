@@ -47,8 +47,8 @@ class Conversation:
     def _progress(self, message: dict) -> None:
         now, fraction = time.monotonic(), float(message.get("fraction", 0.0))
         self.feedback.setProgress(100.0 * fraction)
-        seconds = self._remaining.update(fraction, now)
         stage = str(message.get("stage", ""))
+        seconds = self._remaining.update(fraction, now, stage)
         # QGIS writes each text into the log as well: a new stage at once, else not more than a line every 2 to 30 s.
         if not message.get("text") or (stage == self._stage and now < self._text_due):
             return

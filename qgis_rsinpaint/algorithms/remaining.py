@@ -14,14 +14,21 @@ class RemainingTime:
 
     def __init__(self) -> None:
         self._past: deque[tuple[float, float]] = deque()
+        self._stage, self._stalled_at = "", 0.0
 
-    def update(self, fraction: float, now: float) -> float | None:
+    def update(self, fraction: float, now: float, stage: str = "") -> float | None:
         """Seconds that remain, or None while that cannot be said.
 
         Args:
             fraction: part that is done, 0 to 1.
             now: seconds on a clock that does not jump.
+            stage: what is being done; each has a pace of its own.
         """
+        if stage != self._stage:
+            self._stage, self._stalled_at = stage, fraction
+            self._past.clear()
+        if not self._past and fraction <= self._stalled_at:
+            return None  # it loads a model: that happens once, and is no part of the pace
         past = self._past
         past.append((now, fraction))
         while len(past) > 2 and now - past[1][0] >= WINDOW_SECONDS:

@@ -47,10 +47,10 @@ def death(status: int | None, last_words: str, program: str, stopped: bool = Fal
 
 
 def remove_litter(outputs: Sequence[str], pid: int) -> None:
-    """Remove what the killed worker `pid` left beside its outputs: `.NAME.rsinpaint-PID.*`."""
+    """Remove what the killed worker `pid` left beside its outputs: `.NAME.rsinpaint-PID-*`."""
     for output in outputs:
         path = Path(output)
-        for unfinished in path.parent.glob(f".*.rsinpaint-{pid}.*"):
+        for unfinished in path.parent.glob(f".*.rsinpaint-{pid}[.-]*"):
             if unfinished.name.startswith("." + path.stem):
                 try:
                     unfinished.unlink()

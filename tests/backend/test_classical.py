@@ -100,7 +100,7 @@ def test_the_ridge_restores_a_band_that_another_one_tells():
     holes = np.zeros(truth.shape, bool)
     holes[1, 20:40] = True
     out = GUESSES["local-ridge"](np.where(holes, 0, truth), ~holes, holes, zero)
-    assert np.percentile(np.abs(out - truth)[holes], 95) < 0.02
+    assert np.percentile(np.abs(out - truth)[holes], 95) < 0.05
     smooth = GUESSES["tension-spline"](np.where(holes, 0, truth), ~holes, holes, zero)
     assert np.percentile(np.abs(smooth - truth)[holes], 95) > 0.2
 

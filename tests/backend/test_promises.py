@@ -17,7 +17,7 @@ import made_scenes
 from rsinpaint.errors import Cancelled
 from rsinpaint.fill import fill
 from rsinpaint.jobs import Report, read_job
-from rsinpaint.models import registry, run
+from rsinpaint.models import network, registry
 
 MODELS = [card.id for card in registry.cards()]
 every_model = pytest.mark.parametrize("model", MODELS)
@@ -80,14 +80,14 @@ def test_grid_and_description_survive(model, tmp_path):
 @every_model
 @pytest.mark.parametrize("kind", ["stripes", "wide"])
 def test_the_result_does_not_depend_on_how_the_scene_was_cut(model, kind, tmp_path, monkeypatch):
-    made = made_scenes.make(tmp_path, bands=2, height=470, width=390, dtype="float32", kind=kind)
+    made = made_scenes.make(tmp_path, bands=2, height=400, width=330, dtype="float32", kind=kind)
     repair(made, tmp_path / "whole.tif", model=model)
     whole = made_scenes.read(tmp_path / "whole.tif")
     known = made.truth[~made.collar]
     span = np.subtract(*np.percentile(known, [99.9, 0.1]))
-    for windows, network in (((128,), (64, 128)), ((256,), (512, 64))):
+    for windows, seen in (((128,), (64, 128)), ((256,), (512, 64))):
         monkeypatch.setattr("rsinpaint.fill.WINDOWS", windows)
-        monkeypatch.setattr(run, "NETWORK_WINDOW", network)
+        monkeypatch.setattr(network, "NETWORK_WINDOW", seen)
         repair(made, tmp_path / "cut.tif", model=model)
         cut = made_scenes.read(tmp_path / "cut.tif")
         assert np.abs(cut - whole)[made.holes].max() <= 1e-4 * span

@@ -328,15 +328,19 @@ def test_what_is_kept_of_an_environment(tmp_path):
 
 def test_remaining_time_follows_the_pace():
     clock = RemainingTime()
-    assert clock.update(0.0, 0.0) is None and clock.update(0.01, 1.0) is None
-    assert clock.update(0.1, 10.0) == pytest.approx(90)
-    assert clock.update(0.1, 11.0) == pytest.approx(99)
+    assert clock.update(0.0, -50.0) is None and clock.update(0.0, -20.0) is None, "loading is no part of the pace"
+    assert clock.update(0.01, 0.0) is None and clock.update(0.02, 1.0) is None
+    assert clock.update(0.11, 10.0) == pytest.approx(89)
+    assert clock.update(0.1 + 1e-9, 11.0, "write") is None, "another stage has another pace"
+    clock = RemainingTime()
+    clock.update(1e-9, 0.0)
     for second in range(12, 60):
         left = clock.update(0.1 + (second - 11) * 0.018, float(second))
     assert left == pytest.approx((1 - 0.1 - 48 * 0.018) / 0.018, rel=0.05), "old, slow times are forgotten"
     stuck = RemainingTime()
     stuck.update(0.5, 0.0)
-    assert stuck.update(0.5, 60.0) is None
+    stuck.update(0.5, 60.0)
+    assert stuck.update(0.5, 61.0) is None
 
 
 @pytest.mark.parametrize(

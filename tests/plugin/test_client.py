@@ -269,7 +269,7 @@ def test_faults_leave_neither_threads_nor_open_files(fake_command, tmp_path, mon
 
 def test_only_the_litter_of_that_worker_is_removed(tmp_path):
     names = [
-        ".out.tif.rsinpaint-7.part.tif",
+        ".out.tif.rsinpaint-7-0bbfd16a.part.tif",
         ".out.tif.rsinpaint-77.part.tif",
         ".other.tif.rsinpaint-7.part.tif",
         "out.tif",
