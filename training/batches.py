@@ -29,7 +29,8 @@ class BatchRecipe:
 
 @dataclass(frozen=True)
 class Batch:
-    """Tensors (samples, bands, side, side); `weight` (samples, bands, 1, 1) undoes the gain in the loss."""
+    """Tensors (samples, bands, side, side); `weight` (samples, bands, 1, 1) is what an error counts in the loss: it
+    undoes the gain, and weighs the crop within its scene (see `crops.Crop`)."""
 
     truth: Tensor
     start: Tensor
@@ -68,7 +69,7 @@ def make_batch(recipe: BatchRecipe, store: Store, step: int) -> Batch:
         truth.append(turned(store.truth[number][chosen].astype(np.float32)) * (sign * gain) + offset)
         start.append(turned(store.start[number][chosen].astype(np.float32)) * (sign * gain) + offset)
         holes.append(turned(store.holes[number][chosen]))
-        weight.append(1 / gain)
+        weight.append(store.weight[number][chosen][:, None, None] / gain)
     return Batch(_tensor(truth), _tensor(start), _tensor(holes), _tensor(weight))
 
 

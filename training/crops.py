@@ -18,6 +18,9 @@ from rsinpaint.masks import simulate
 
 BANDS = 4
 """Bands kept of a scene, drawn at random; scenes with fewer give what they have."""
+LAG = 6
+"""Rows over which the change of a scene is measured: about half a stripe."""
+WEIGHTS = (0.1, 4.0)
 _TRIES = 60
 
 
@@ -52,6 +55,9 @@ class Crop:
     truth: NDArray[np.float32]
     start: NDArray[np.float32]
     holes: NDArray[np.bool_]
+    weight: NDArray[np.float32]
+    """(bands,): deviation of the crop in units of how much its scene changes over `LAG` rows. PSNR is taken over whole
+    scenes and averaged over them: a flat corner counts little in it, and a rough scene no more than a smooth one."""
 
 
 @dataclass(frozen=True)
@@ -79,20 +85,24 @@ def make_crop(packed: Packed, recipe: CropRecipe, number: int) -> Crop:
     """
     rng = np.random.default_rng([recipe.seed, number])
     for _ in range(_TRIES):
-        values = _piece(packed, recipe, rng)
-        if values is None:
+        piece = _piece(packed, recipe, rng)
+        if piece is None:
             continue
+        values, change = piece
         holes = _damage(recipe, rng, values.shape)
         share = holes[0].mean()
         if not 0.02 < share < 0.7:
             continue
-        crop = _normalised(values, holes, recipe)
+        crop = _normalised(values, change, holes, recipe)
         if crop is not None:
             return crop
     raise ValueError(f"no usable crop of {recipe.side} px in {_TRIES} tries, expected scenes with larger whole areas")
 
 
-def _piece(packed: Packed, recipe: CropRecipe, rng: Generator) -> NDArray[np.float32] | None:
+def _piece(
+    packed: Packed, recipe: CropRecipe, rng: Generator
+) -> tuple[NDArray[np.float32], NDArray[np.float32]] | None:
+    """A piece of a scene, (bands, side, side), and how much each band of the scene changes over `LAG` rows."""
     scenes = packed.places[rng.integers(len(packed.places))]
     values, valid = scenes[rng.integers(len(scenes))]
     factor = 2 if rng.random() < recipe.half_resolution else 1
@@ -107,10 +117,13 @@ def _piece(packed: Packed, recipe: CropRecipe, rng: Generator) -> NDArray[np.flo
     if not valid[bands][(slice(None), *window)].all():
         return None
     piece = values[bands][(slice(None), *window)].astype(np.float32)
-    spread = values[bands].astype(np.float32).std((1, 2), where=valid[bands])
+    scene, known = values[bands].astype(np.float32), valid[bands]
+    spread = scene.std((1, 2), where=known)
+    both = known[:, LAG:] & known[:, :-LAG]
+    change = np.sqrt(np.square(scene[:, LAG:] - scene[:, :-LAG]).mean((1, 2), where=both))
     if (piece.std((1, 2)) < spread / 20).any():  # nothing to learn from flat water or saturated snow
         return None
-    return piece.reshape(len(bands), recipe.side, factor, recipe.side, factor).mean((2, 4))
+    return piece.reshape(len(bands), recipe.side, factor, recipe.side, factor).mean((2, 4)), change
 
 
 def _damage(recipe: CropRecipe, rng: Generator, shape: tuple[int, ...]) -> NDArray[np.bool_]:
@@ -137,11 +150,14 @@ def _damage(recipe: CropRecipe, rng: Generator, shape: tuple[int, ...]) -> NDArr
     return np.broadcast_to(holes, shape)
 
 
-def _normalised(values: NDArray[np.float32], holes: NDArray[np.bool_], recipe: CropRecipe) -> Crop | None:
+def _normalised(
+    values: NDArray[np.float32], change: NDArray[np.float32], holes: NDArray[np.bool_], recipe: CropRecipe
+) -> Crop | None:
     mean = values.mean((1, 2), keepdims=True, where=~holes)
     std = values.std((1, 2), keepdims=True, where=~holes)
     if (std <= 0).any():
         return None
     truth = (values - mean) / std
     start = GUESSES[recipe.guess](np.where(holes, 0, truth), ~holes, holes, zero)
-    return Crop(truth.astype(np.float32), start.astype(np.float32), np.ascontiguousarray(holes))
+    weight = np.clip(std.ravel() / np.maximum(change, 1e-9), *WEIGHTS)
+    return Crop(truth.astype(np.float32), start.astype(np.float32), np.ascontiguousarray(holes), weight)

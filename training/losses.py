@@ -11,12 +11,9 @@ def hole_l1(fill: Tensor, truth: Tensor, holes: Tensor) -> Tensor:
 
 
 def hole_rmse(fill: Tensor, truth: Tensor, holes: Tensor) -> Tensor:
-    """Root of the mean squared error over holes, each band of each sample counting alike. Scalar.
-
-    Its gradient is that of the error's logarithm times the error: what PSNR asks for, with L1's units.
-    """
+    """Root of the mean squared error over the holes of the batch, each band of each sample counting alike. Scalar."""
     square = ((fill - truth).square() * holes).sum((2, 3)) / holes.sum((2, 3)).clamp(min=1)
-    return (square + 1e-8).sqrt().mean()
+    return (square.mean() + 1e-8).sqrt()
 
 
 def laplace_nll(log_scale: Tensor, error: Tensor, holes: Tensor) -> Tensor:

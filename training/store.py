@@ -26,6 +26,7 @@ class Store:
         self.truth = _array(folder / "truth.npy", planes, np.float16)
         self.start = _array(folder / "start.npy", planes, np.float16)
         self.holes = _array(folder / "holes.npy", planes, np.uint8)
+        self.weight = _array(folder / "weight.npy", (size, BANDS), np.float32)
         self.bands = _array(folder / "bands.npy", (size,), np.int64)  # 0: not made yet
 
     @property
@@ -47,7 +48,7 @@ class Store:
             crop = make_crop(packed, self.recipe, number)
             count = len(crop.truth)
             self.truth[number, :count], self.start[number, :count] = crop.truth, crop.start
-            self.holes[number, :count] = crop.holes
+            self.holes[number, :count], self.weight[number, :count] = crop.holes, crop.weight
             self.bands[number] = count
 
     def start_filling(self) -> BaseProcess:

@@ -29,7 +29,7 @@ def mode_of(params):
 
 def temporary(output):
     folder, name = os.path.split(output)
-    return os.path.join(folder, f".{name}.rsinpaint-{os.getpid()}.part.tif")
+    return os.path.join(folder, f".{name}.rsinpaint-{os.getpid()}-0bbfd16a.part.tif")
 
 
 def work(request, output, seconds):

@@ -14,7 +14,7 @@ from scenes import SIZE, pixels, striped_scene
 from qgis_rsinpaint.algorithms.models import BUNDLED
 from qgis_rsinpaint.worker.client import Client
 from qgis_rsinpaint.worker.environment import FOREIGN
-from qgis_rsinpaint.worker.errors import WorkerError
+from qgis_rsinpaint.worker.errors import Cancelled, WorkerError
 from qgis_rsinpaint.worker.locate import locate
 
 ID = "rsinpaint:fillslcoffgaps"
@@ -96,6 +96,28 @@ def test_all_listed_models_are_known_to_the_backend(plugin):
     finally:
         client.close()
     assert set(BUNDLED) <= known
+
+
+def test_a_killed_backend_leaves_no_litter(scene, tmp_path):
+    """The client has to know how the backend names its unfinished files."""
+    output, seen = str(tmp_path / "filled.tif"), []
+
+    def is_cancelled():
+        seen.extend(path.name for path in tmp_path.glob(".*"))
+        return bool(seen)
+
+    client = Client(locate().command(60))
+    with pytest.raises(Cancelled):
+        client.call(
+            "fill",
+            {"scene": [scene], "output": output, "model": "anyband-s"},
+            is_cancelled=is_cancelled,
+            grace=0.0,
+            outputs=[output],
+        )
+    client.close()
+    assert seen, "nothing unfinished was seen: there was nothing to remove"
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["scene.tif"]
 
 
 def test_a_poisoned_environment_does_no_harm(monkeypatch):
