@@ -75,7 +75,7 @@ class NetworkModel:
         for tile in plan(*fill.shape[1:], window=self._window(len(z)), halo=0, multiple=self.multiple):
             if wanted[(slice(None), *tile.write)].any():
                 groups.add(tile, self._seen_by(tile, inside, z.shape), self.multiple)
-        for shape, members in groups.items():
+        for shape, members in sorted(groups.items(), key=lambda group: -len(group[1])):
             inputs = [
                 (_padded(z[seen], shape, edge=True), _padded(unknown[seen], shape, edge=False)) for _, seen in members
             ]

@@ -21,7 +21,6 @@ class Survey:
         self._sum = np.zeros(cells)
         self._square = np.zeros(cells)
         self._count = np.zeros(cells, np.int64)
-        self._origin = np.full(bands, np.nan)
         self._low = np.full(bands, np.inf)
         self._high = np.full(bands, -np.inf)
         self.holes = np.zeros(bands, np.int64)
@@ -38,10 +37,13 @@ class Survey:
             self._high[band] = max(self._high[band], float(plane[seen].max()))
             place = (band, slice(rows.start // CELL, None), slice(columns.start // CELL, None))
             plane = np.where(seen, plane, 0).astype(np.float64)
-            for total, part in ((self._sum, plane), (self._square, plane * plane), (self._count, seen)):
-                cells = _cells(part)
-                view = total[place]
-                view[: cells.shape[0], : cells.shape[1]] += cells.astype(total.dtype)
+            count, total = _cells(seen), _cells(plane)
+            # about the mean of the cell: squares of large numbers would swallow small differences
+            means = np.repeat(np.repeat(total / np.maximum(count, 1), CELL, axis=0), CELL, axis=1)
+            plane = np.where(seen, plane - means[: plane.shape[0], : plane.shape[1]], 0)
+            for sums, cells in ((self._sum, total), (self._square, _cells(plane * plane)), (self._count, count)):
+                view = sums[place]
+                view[: cells.shape[0], : cells.shape[1]] += cells.astype(sums.dtype)
 
     @property
     def count(self) -> NDArray[np.int64]:
@@ -56,12 +58,9 @@ class Survey:
     @property
     def std(self) -> NDArray[np.float64]:
         """Deviation of the known pixels of each band; 1 where they are all alike or there is none."""
-        count = np.maximum(self._count, 1)
-        means = self._sum / count
-        # by cells: squares of large numbers must not swallow small differences
-        within = np.maximum(self._square - self._sum * means, 0)
+        means = self._sum / np.maximum(self._count, 1)
         between = self._count * (means - self.mean[:, None, None]) ** 2
-        std = np.sqrt((within + between).sum((1, 2)) / np.maximum(self.count, 1))
+        std = np.sqrt((self._square + between).sum((1, 2)) / np.maximum(self.count, 1))
         return np.where(std > 1e-9 * np.maximum(np.abs(self.mean), 1e-30), std, 1.0)
 
     @property
