@@ -47,7 +47,7 @@ def test_out_of_memory_halves_the_batch_and_at_last_takes_the_cpu(card, monkeypa
     monkeypatch.setattr(NetworkModel, "_try", refuse_on_gpu)
     monkeypatch.setattr(NetworkModel, "_free", lambda self: None)
     answer = model(values, ~holes, holes, zero, inside)
-    assert tried[:4] == [("cuda:0", 4), ("cuda:0", 2), ("cuda:0", 1), ("cpu", 1)]
+    assert tried[:4] == [("cuda:0", 3), ("cuda:0", 2), ("cuda:0", 1), ("cpu", 1)]
     assert model.device == "cpu" and "CPU" in model.notes[0]
     np.testing.assert_array_equal(answer.values, expected.values)
 
