@@ -43,9 +43,9 @@ def crops_seen(recipe: BatchRecipe, store: Store, step: int) -> int:
     return min(store.size, recipe.first_crops + recipe.fresh * step)
 
 
-def make_batch(recipe: BatchRecipe, store: Store, step: int) -> Batch:
-    """The batch of `step`: the same one whenever it is asked for."""
-    rng = np.random.default_rng([recipe.seed, step])
+def make_batch(recipe: BatchRecipe, store: Store, step: int, rank: int = 0) -> Batch:
+    """The batch of `step` for the process `rank`: the same one whenever it is asked for."""
+    rng = np.random.default_rng([recipe.seed, step, rank] if rank else [recipe.seed, step])
     wanted = int(rng.choice(len(recipe.bands), p=recipe.bands)) + 1
     seen = crops_seen(recipe, store, step)
     truth: list[np.ndarray] = []

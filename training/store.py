@@ -34,10 +34,10 @@ class Store:
         missing = np.flatnonzero(self.bands[:] == 0)
         return int(missing[0]) if missing.size else self.size
 
-    def wait_for(self, count: int, maker: BaseProcess) -> None:
-        """Return once `count` crops are there; raises RuntimeError when the maker has died before."""
+    def wait_for(self, count: int, maker: BaseProcess | None) -> None:
+        """Return once `count` crops are there; raises RuntimeError when the maker, if it is ours, has died before."""
         while self.bands[count - 1] == 0:
-            if not maker.is_alive() and self.bands[count - 1] == 0:
+            if maker and not maker.is_alive() and self.bands[count - 1] == 0:
                 raise RuntimeError(f"the process that makes crops ended (exit {maker.exitcode}) at crop {self.ready}")
             time.sleep(0.05)
 
@@ -66,7 +66,8 @@ class Store:
         note, text = folder / "recipe.txt", f"{packed.name} {packed.stat().st_size} {asdict(self.recipe)} {self.size}\n"
         if note.exists() and note.read_text() != text:
             raise ValueError(f"{folder} holds crops of another recipe; remove it or name another folder")
-        note.write_text(text)
+        if not note.exists():
+            note.write_text(text)
 
 
 def _fill(_: str, store: Store) -> None:

@@ -60,7 +60,10 @@ class Recipe:
     clip: float = 1.0
     precision: str = "32-true"
     seed: int = 0
-    threads: int = 2
+    threads: int = 1
+    """Of each device; on a CPU a process for each core learns faster than threads do."""
+    devices: int = 1
+    """GPUs, or processes on a CPU; each takes a batch of its own in each step."""
     check_every: int = 1000
     minutes: float = math.inf
     """Stop after so many minutes; the run can be resumed."""
@@ -126,7 +129,8 @@ def save(recipe: Recipe, fabric: Fabric, state: State, name: str) -> None:
         "recipe": {"network": recipe.network, "config": recipe.network_config, "guess": recipe.crops.guess},
     }
     fabric.save(path.with_suffix(".part"), content)
-    path.with_suffix(".part").replace(path)
+    if fabric.is_global_zero:
+        path.with_suffix(".part").replace(path)
 
 
 def check(recipe: Recipe, fabric: Fabric, state: State, loss: float) -> None:
@@ -135,12 +139,13 @@ def check(recipe: Recipe, fabric: Fabric, state: State, loss: float) -> None:
     fabric.log_dict({"loss": loss, "rate": rate(recipe, state.step), **scores}, step=state.step)
     for logger in fabric.loggers:
         logger.save()
-    picture(state.average.module, recipe.held_out, recipe.crops, recipe.run / "samples" / f"{state.step:07d}.png")
+    if fabric.is_global_zero:
+        picture(state.average.module, recipe.held_out, recipe.crops, recipe.run / "samples" / f"{state.step:07d}.png")
     save(recipe, fabric, state, "last")
     if -scores["gain"] < state.best:
         state.best = -scores["gain"]
         save(recipe, fabric, state, "best")
-    print(f"step {state.step} loss {loss:.4f} " + " ".join(f"{k} {v:.3f}" for k, v in scores.items()), flush=True)
+    fabric.print(f"step {state.step} loss {loss:.4f} " + " ".join(f"{k} {v:.3f}" for k, v in scores.items()), flush=True)
 
 
 def train(recipe: Recipe) -> None:
@@ -149,17 +154,18 @@ def train(recipe: Recipe) -> None:
     logs = recipe.run / "log"
     fabric = Fabric(
         accelerator="auto",
-        devices=1,
+        devices=recipe.devices,
         precision=recipe.precision,  # type: ignore[arg-type]
         loggers=[CSVLogger(logs, name="csv", version=""), TensorBoardLogger(logs, name="tensorboard", version="")],
     )
+    fabric.launch()
     store = Store(recipe.run / "crops", recipe.packed, recipe.crops, recipe.store)
-    maker = store.start_filling()
+    maker = store.start_filling() if fabric.is_global_zero else None
     state = open_run(recipe, fabric)
     running, until = MeanMetric(), time.monotonic() + 60 * recipe.minutes
     while state.step < recipe.steps and time.monotonic() < until:
         store.wait_for(crops_seen(recipe.batches, store, state.step), maker)
-        batch = make_batch(recipe.batches, store, state.step)
+        batch = make_batch(recipe.batches, store, state.step, fabric.global_rank)
         batch = Batch(*(fabric.to_device(tensor) for tensor in vars(batch).values()))
         for optimiser in state.optimisers:
             for group in optimiser.param_groups:
@@ -177,7 +183,8 @@ def train(recipe: Recipe) -> None:
             check(recipe, fabric, state, float(running.compute()))
             running.reset()
     save(recipe, fabric, state, "last")
-    maker.terminate()
+    if maker:
+        maker.terminate()
 
 
 if __name__ == "__main__":

@@ -5,8 +5,11 @@ The contract of `forward(image, holes) -> dict`:
 image: float (N, bands, rows, columns), normalised; anything in the holes, or a classical guess there when the
     class says `guess_in_holes = True`.
 holes: float, 1 = fill, 0 = known, (N, 1 or bands, rows, columns).
-Rows and columns divide by `multiple`; a pixel of the answer depends on nothing farther than `halo` pixels away.
-Answer: `fill`, shaped like image; `log_scale` (optional): logarithm of the expected absolute error, likewise.
+Rows and columns divide by `multiple`; a pixel of the answer depends on nothing farther than `halo` pixels away
+(`halo = None`: it depends on all of the input).
+Answer: `fill`, shaped like image; `log_scale` (optional): logarithm of the expected absolute error, likewise; other
+planes that a network draws on its way (`edges`, `attention`), (N, 1, rows, columns).
+A class that says `sees_holes = True` wants the scene's own values in the holes: what lies there is what it removes.
 
 Adding a network is a file and a line here.
 """
@@ -18,6 +21,8 @@ from torch import nn
 
 NETWORKS: dict[str, str] = {
     "anyband": "anyband:Anyband",
+    "edge_learning": "edge_learning:EdgeLearning",
+    "spa_gan": "spa_gan:SpaGan",
 }
 """name -> module:class, below this package."""
 
