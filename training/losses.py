@@ -24,3 +24,17 @@ def laplace_nll(log_scale: Tensor, error: Tensor, holes: Tensor) -> Tensor:
     """
     score = error.detach().abs() * torch.exp(-log_scale) + log_scale
     return (score * holes).sum() / holes.sum().clamp(min=1)
+
+
+def weighted_l1(fill: Tensor, truth: Tensor, holes: Tensor, *, hole: float = 1.0, valid: float = 1.0) -> Tensor:
+    """Mean absolute error over holes and over the rest, weighted; each sample counts alike. Scalar.
+
+    Args:
+        holes: (N, 1 or bands, rows, columns). Without any, or with nothing else, the term that is empty is 0.
+    """
+    error, holes = (fill - truth).abs(), holes.expand_as(fill)
+
+    def over(where: Tensor) -> Tensor:
+        return ((error * where).sum((1, 2, 3)) / where.sum((1, 2, 3)).clamp(min=1)).mean()
+
+    return hole * over(holes) + valid * over(1 - holes)

@@ -29,6 +29,7 @@ from ..worker.errors import Cancelled, WorkerError
 from ..worker.locate import locate
 from .conversation import Conversation, as_processing_error, on_main_thread
 from .models import AUTO, model_ids
+from .old_batch import lets_go_of_the_dialog
 from .sources import is_file_based, source_of
 from .styling import StyleLikeInput, style_of
 
@@ -151,6 +152,7 @@ class FillAlgorithm(QgsProcessingAlgorithm):
             return False, tr("{} is not a raster file. Save it as GeoTIFF first: Layer > Save As…").format(layer.name())
         return super().checkParameterValues(parameters, context)
 
+    @lets_go_of_the_dialog
     def prepareAlgorithm(self, parameters, context, feedback) -> bool:
         """Main thread: all that has to do with layers and settings becomes plain data here."""
         layer = self.parameterAsRasterLayer(parameters, self.INPUT, context)
@@ -164,6 +166,7 @@ class FillAlgorithm(QgsProcessingAlgorithm):
         self._python = settings.python()
         return True
 
+    @lets_go_of_the_dialog
     def processAlgorithm(self, parameters, context, feedback) -> dict:
         destinations = self._destinations(parameters, context)
         self._check(destinations)

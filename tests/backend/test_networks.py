@@ -9,8 +9,21 @@ import torch
 from rsinpaint.networks import NETWORKS, build
 from rsinpaint.tiles import plan
 
-CONFIGS: dict[str, dict[str, object]] = {"anyband": {"widths": (8, 12, 16), "blocks": (1, 1, 2)}}
+CONFIGS: dict[str, dict[str, object]] = {
+    "anyband": {"widths": (8, 12, 16), "blocks": (1, 1, 2)},
+    "cmun": {"width": 8},
+    "ecea": {"size": 64, "embed": 16},
+    "edge_learning": {"bands": 3, "width": 8, "blocks": 2},
+    "ocean_gated": {"bands": 3, "width": 8},
+    "spa_gan": {"bands": 3},
+}
+"""Small, and for three bands."""
 every_network = pytest.mark.parametrize("name", NETWORKS)
+
+
+def reach(name: str) -> int | None:
+    with torch.device("meta"):
+        return build(name, CONFIGS[name]).halo
 
 
 def made(name: str) -> torch.nn.Module:
@@ -22,10 +35,10 @@ def made(name: str) -> torch.nn.Module:
     return network
 
 
-@every_network
+@pytest.mark.parametrize("name", [name for name in NETWORKS if reach(name) is not None])
 def test_tiles_give_what_the_whole_scene_gives(name):
     network = made(name)
-    image, holes = torch.rand(1, 2, 320, 352), (torch.rand(1, 2, 320, 352) > 0.7).float()
+    image, holes = torch.rand(1, 3, 320, 352), (torch.rand(1, 3, 320, 352) > 0.7).float()
     with torch.inference_mode():
         whole = network(image, holes)["fill"]
         pieces = torch.full_like(whole, torch.nan)
@@ -40,15 +53,16 @@ def test_tiles_give_what_the_whole_scene_gives(name):
 def test_answers_are_finite_with_no_and_with_all_holes(name, share):
     image = torch.rand(2, 3, 64, 64)
     answer = made(name)(image, torch.full_like(image, share))
-    for plane in answer.values():
-        assert plane.shape == image.shape and torch.isfinite(plane).all()
+    for key, plane in answer.items():
+        assert torch.isfinite(plane).all()
+        assert plane.shape == image.shape or key not in ("fill", "log_scale")
 
 
 @every_network
 def test_a_state_dict_round_trip_gives_the_same_answer(name):
     first, second = made(name), build(name, CONFIGS[name]).eval()
     second.load_state_dict(first.state_dict())
-    image, holes = torch.rand(1, 2, 64, 64), (torch.rand(1, 2, 64, 64) > 0.5).float()
+    image, holes = torch.rand(1, 3, 64, 64), (torch.rand(1, 3, 64, 64) > 0.5).float()
     torch.testing.assert_close(first(image, holes)["fill"], second(image, holes)["fill"], rtol=0, atol=0)
 
 

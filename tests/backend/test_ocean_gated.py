@@ -1,9 +1,9 @@
 """The Sentinel-3 model is the published network, and its corrected form lacks the published faults."""
 
-import known
 import pytest
 import torch
 
+import known
 from rsinpaint.networks.ocean_gated import Discriminator, OceanGated
 
 TOLERANCE = 1e-4

@@ -1,9 +1,10 @@
 """Models on arrays: memory that runs out, odd bands, and units."""
 
-import made_scenes
 import numpy as np
 import pytest
 import rasterio
+
+import made_scenes
 from rsinpaint.classical.contract import zero
 from rsinpaint.errors import JobError
 from rsinpaint.fill import fill

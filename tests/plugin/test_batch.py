@@ -70,6 +70,18 @@ def test_a_worker_that_dies_in_a_row_is_replaced_for_the_next(dialog, plugin, tm
     assert len(children()) == 1 and plugin.provider.pool.pids() == [children()[0][0]]
 
 
+@pytest.mark.parametrize("attempt", range(4))
+def test_failed_batches_do_not_use_up_the_threads_of_qgis(dialog, qgis_app, tmp_path, attempt):
+    """Four times is more than the pool of a small machine has threads; the next task would never start."""
+    fill_in(dialog, [striped_scene(tmp_path / "fail.tif")[0]])
+    dialog.runAlgorithm()
+    deadline = time.monotonic() + 20
+    while QgsApplication.taskManager().countActiveTasks() and time.monotonic() < deadline:
+        qgis_app.processEvents()
+        time.sleep(0.01)
+    assert QgsApplication.taskManager().countActiveTasks() == 0
+
+
 def test_a_batch_pays_for_one_start(dialog, plugin, tmp_path):
     fill_in(dialog, [striped_scene(tmp_path / f"{name}.tif")[0] for name in ("a", "b", "c")])
     dialog.runAlgorithm()

@@ -52,7 +52,7 @@ def test_the_desktop_keeps_a_worker_as_set(plugin):
 
 
 def test_each_file_of_an_algorithm_is_in_the_list():
-    shared = {"__init__", "base", "conversation", "models", "remaining", "sources", "styling"}
+    shared = {"__init__", "base", "conversation", "models", "old_batch", "remaining", "sources", "styling"}
     files = {path.stem for path in (PLUGIN / "algorithms").glob("*.py")} - shared
     assert files == {kind.__module__.rsplit(".", 1)[1] for kind in ALGORITHMS}
 

@@ -40,7 +40,7 @@ def scenes(tmp_path_factory) -> Path:
 @pytest.fixture(scope="session")
 def packed(scenes, tmp_path_factory) -> Path:
     output = tmp_path_factory.mktemp("packed") / "scenes.npz"
-    assert pack.pack(scenes, output, frozenset({"Beta"})) == 2
+    assert pack.pack([scenes], output, frozenset({"Beta"})) == 2
     return output
 
 

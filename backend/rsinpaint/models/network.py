@@ -17,7 +17,7 @@ from . import registry
 from .card import Card
 from .normal import Fill, Flags, Inside, Normal, Values
 
-NETWORK_WINDOW = (512, 1024)
+NETWORK_WINDOW = (512, 512)
 """Rows and columns that a network fills at once: larger ones cost memory, smaller ones more halo."""
 BYTES_A_PIXEL = 120
 """Measured peak of anyband a pixel and band of what it sees, fp32."""

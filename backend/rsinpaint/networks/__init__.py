@@ -8,7 +8,8 @@ holes: float, 1 = fill, 0 = known, (N, 1 or bands, rows, columns).
 Rows and columns divide by `multiple`; a pixel of the answer depends on nothing farther than `halo` pixels away
 (`halo = None`: it depends on all of the input).
 Answer: `fill`, shaped like image; `log_scale` (optional): logarithm of the expected absolute error, likewise; other
-planes that a network draws on its way (`edges`, `attention`), (N, 1, rows, columns).
+planes that a network draws on its way (`edges`, `attention`), (N, 1, rows, columns); pictures of earlier stages
+(`coarse`, `refined`), for losses.
 A class that says `sees_holes = True` wants the scene's own values in the holes: what lies there is what it removes.
 
 Adding a network is a file and a line here.
@@ -21,7 +22,10 @@ from torch import nn
 
 NETWORKS: dict[str, str] = {
     "anyband": "anyband:Anyband",
+    "cmun": "cmun:Cmun",
+    "ecea": "ecea:Ecea",
     "edge_learning": "edge_learning:EdgeLearning",
+    "ocean_gated": "ocean_gated:OceanGated",
     "spa_gan": "spa_gan:SpaGan",
 }
 """name -> module:class, below this package."""

@@ -44,9 +44,7 @@ class Anyband(nn.Module):
     def forward(self, image: Tensor, holes: Tensor) -> dict[str, Tensor]:
         """See `networks` for the contract; the output has `fill` and `log_scale`, both shaped like `image`."""
         count, bands = image.shape[:2]
-        planes = torch.stack([image, holes.expand_as(image)], dim=2).flatten(0, 1)
-        planes = planes.contiguous(memory_format=torch.channels_last)
-        x = self.stem(F.pixel_unshuffle(planes, 2))
+        x = self.stem(_halved(image, holes))
         skips = []
         for level, down in enumerate(self.down):
             x = down(x, bands)
@@ -58,6 +56,12 @@ class Anyband(nn.Module):
             x = self.up[level](x, bands)
         out = F.pixel_shuffle(self.head(x), 2).unflatten(0, (count, bands))
         return {"fill": image + out[:, :, 0], "log_scale": out[:, :, 1].clamp(*LOG_SCALE_LIMITS)}
+
+
+def _halved(image: Tensor, holes: Tensor) -> Tensor:
+    """Image and holes of each band at half the resolution, (N x bands, 8, rows / 2, columns / 2)."""
+    planes = torch.stack([image, holes.expand_as(image)], dim=2).flatten(0, 1)
+    return F.pixel_unshuffle(planes.contiguous(memory_format=torch.channels_last), 2)
 
 
 class Blocks(nn.Module):

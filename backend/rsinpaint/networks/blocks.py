@@ -1,6 +1,7 @@
 """What two or more of the published networks share."""
 
 from collections.abc import Sequence
+from itertools import pairwise
 
 import torch
 from torch import Tensor, nn
@@ -189,7 +190,7 @@ class SpectralDown(nn.Module):
 def spectral_ladder(widths: Sequence[int], attention_after: int | None = None) -> nn.Sequential:
     """Halvings from `widths[0]` planes on; self-attention after that many of them."""
     steps: list[nn.Module] = []
-    for count, (fine, coarse) in enumerate(zip(widths[:-1], widths[1:], strict=True), start=1):
+    for count, (fine, coarse) in enumerate(pairwise(widths), start=1):
         steps.append(SpectralDown(fine, coarse))
         if count == attention_after:
             steps.append(SelfAttention(coarse))
@@ -213,8 +214,8 @@ def corners(holes: Tensor, side: int) -> list[tuple[int, int]]:
 
 def crop(planes: Tensor, places: Sequence[tuple[int, int]], side: int) -> Tensor:
     """(N, planes, side, side): from each sample the square whose first row and column are given."""
-    cut = [plane[:, row : row + side, column : column + side] for plane, (row, column) in zip(planes, places, strict=True)]
-    return torch.stack(cut)
+    squares = [(slice(None), slice(row, row + side), slice(column, column + side)) for row, column in places]
+    return torch.stack([plane[square] for plane, square in zip(planes, squares, strict=True)])
 
 
 def is_corrected(mode: str) -> bool:

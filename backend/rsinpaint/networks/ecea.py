@@ -8,14 +8,12 @@ description of the layers. Beside the picture it draws the edge map.
 - two token lists are joined plane by plane, as the paper draws it, not by a dense map between positions, which
   holds 55 % of all weights;
 - drop path acts in training;
-- attention's answers are clipped to the mean of the tokens and some deviations around it (published: to themselves).
+- attention's answers are clipped to the mean of the tokens and some deviations around it (published: to themselves);
+- norms divide by a little more, so that a batch of flat pictures, without any edge, has finite gradients.
 """
-
-import math
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
 
 from .blocks import is_corrected, one_mask
 from .cshe import edge_map
@@ -25,6 +23,8 @@ DEPTHS, HEADS = (1, 2, 3, 4), (1, 2, 4, 8)
 """Blocks and attention heads at 1/4, 1/8, 1/16, 1/32 of the resolution."""
 PATCH = 4
 """Pixels on a side that become one token."""
+EPS = 1e-3
+"""Of batch and instance norms, corrected: thirteen of them in a row, each with a gain of eps ** -0.5 on nothing."""
 
 
 class Ecea(nn.Module):
@@ -57,55 +57,43 @@ class Ecea(nn.Module):
     ) -> None:
         super().__init__()
         if size < 64 or size % 32:
-            raise ValueError(f"size {size}, expected a multiple of 32 from 64 on, such as {max(64, round(size / 32) * 32)}")
+            near = max(64, round(size / 32) * 32)
+            raise ValueError(f"size {size}, expected a multiple of 32 from 64 on, such as {near}")
         self.corrected = is_corrected(mode)
         self.size = self.multiple = size
-        grid = size // PATCH
-        widths = [embed << level for level in range(4)]
-        grids = [grid >> level for level in range(4)]
-
-        def transformer(level: int) -> Transformer:
-            return Transformer(
-                widths[level],
-                grids[level] ** 2,
-                depth=DEPTHS[level],
-                heads=HEADS[level],
-                dropout=dropout,
-                attention_dropout=attention_dropout,
-                drop_path=drop_path if self.corrected else 0.0,
-                clip=clip if self.corrected else None,
-            )
-
-        def join(level: int) -> nn.Module:
-            return Join(widths[level]) if self.corrected else nn.Conv1d(2 * grids[level] ** 2, grids[level] ** 2, 1)
-
-        self.patch_embed = Patches(4, embed, PATCH)
-        self.patch_embed_s = Patches(1, embed, PATCH)
-        self.encoder64 = transformer(0)
-        self.downsample32, self.downsample32_s = Down(widths[0]), Down(widths[0])
-        self.encoder32 = transformer(1)
-        self.downsample16, self.downsample16_s = Down(widths[1]), Down(widths[1])
-        self.encoder16 = transformer(2)
-        self.downsample8, self.downsample8_s = Down(widths[2]), Down(widths[2])
-        self.encoder8 = transformer(3)
-        for number in range(1, 6):
-            self.add_module(f"res_block{number}", Residual(widths[3]))
-        middle = nn.Conv2d(widths[3], widths[3], 3, padding=1, bias=False)
-        self.res_block6 = nn.Sequential(middle, nn.InstanceNorm2d(widths[3]), nn.GELU())
-        self.upsample16, self.upsample16_s = Up(widths[3]), Up(widths[3])
-        self.concat16 = join(2)
-        self.decoder16 = transformer(2)
-        self.upsample32, self.upsample32_s = Up(widths[2]), Up(widths[2])
-        self.concat32 = join(1)
-        self.decoder32 = transformer(1)
-        self.upsample64, self.upsample64_s = Up(widths[1]), Up(widths[1])
-        self.concat64 = join(0)
-        self.decoder64 = transformer(0)
-        self.out_s = Painter(embed, 1)
-        self.out_s_patch_embed = Patches(1, embed, PATCH)
-        self.out_concat = join(0)
-        self.out = Painter(embed, 3)
+        rates = {"dropout": dropout, "attention_dropout": attention_dropout}
+        rates["drop_path"] = drop_path if self.corrected else 0.0
+        self._build(_Levels(size // PATCH, embed, self.corrected, clip if self.corrected else None, rates))
         self.apply(_start)
+        for norm in self.modules():
+            if self.corrected and isinstance(norm, nn.BatchNorm2d | nn.InstanceNorm2d):
+                norm.eps = EPS
+
+    def _build(self, level: "_Levels") -> None:
+        """The parts under their published names, in the published order."""
+        planes = level.planes
+        self.patch_embed, self.patch_embed_s = Patches(4, planes[0], PATCH), Patches(1, planes[0], PATCH)
+        self.encoder64 = level.transformer(0)
+        self.downsample32, self.downsample32_s = Down(planes[0]), Down(planes[0])
+        self.encoder32 = level.transformer(1)
+        self.downsample16, self.downsample16_s = Down(planes[1]), Down(planes[1])
+        self.encoder16 = level.transformer(2)
+        self.downsample8, self.downsample8_s = Down(planes[2]), Down(planes[2])
+        self.encoder8 = level.transformer(3)
+        for number in range(1, 6):
+            self.add_module(f"res_block{number}", Residual(planes[3]))
+        middle = nn.Conv2d(planes[3], planes[3], 3, padding=1, bias=False)
+        self.res_block6 = nn.Sequential(middle, nn.InstanceNorm2d(planes[3]), nn.GELU())
+        self.upsample16, self.upsample16_s = Up(planes[3]), Up(planes[3])
+        self.concat16, self.decoder16 = level.join(2), level.transformer(2)
+        self.upsample32, self.upsample32_s = Up(planes[2]), Up(planes[2])
+        self.concat32, self.decoder32 = level.join(1), level.transformer(1)
+        self.upsample64, self.upsample64_s = Up(planes[1]), Up(planes[1])
+        self.concat64, self.decoder64 = level.join(0), level.transformer(0)
+        self.out_s = Painter(planes[0], 1)
+        self.out_s_patch_embed = Patches(1, planes[0], PATCH)
+        self.out_concat = level.join(0)
+        self.out = Painter(planes[0], 3)
 
     def forward(self, image: Tensor, holes: Tensor, edges: Tensor | None = None) -> dict[str, Tensor]:
         """See `networks` for the contract; `image` is red, green, blue in [0, 1], rows and columns are `size`.
@@ -130,7 +118,7 @@ class Ecea(nn.Module):
 
     def generate(self, x: Tensor, e: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
         """The published interface: picture with 0 in holes, edge map, mask -> picture, edge map, all in [0, 1]."""
-        seen64, seen32, seen16, seen8, s64, s32, s16, s8 = self._encode(torch.cat([x, mask], dim=1), e)
+        (seen64, seen32, seen16, seen8), (s32, s16, s8) = self._encode(torch.cat([x, mask], dim=1), e)
         up, s = self.upsample16(seen8), self.upsample16_s(self._middle(s8) + s8)
         tokens = self.decoder16(self.concat16(torch.cat([seen16, up], dim=1)), s)
         up, s = self.upsample32(tokens), self.upsample32_s(s + s16)
@@ -141,8 +129,8 @@ class Ecea(nn.Module):
         tokens = self.out_concat(torch.cat([tokens, self.out_s_patch_embed(edge)], dim=1))
         return self._squashed(self.out(tokens)), edge
 
-    def _encode(self, picture: Tensor, e: Tensor) -> tuple[Tensor, ...]:
-        """Tokens of the picture at four levels, and of the edges, which the transformers leave as they are."""
+    def _encode(self, picture: Tensor, e: Tensor) -> tuple[tuple[Tensor, ...], tuple[Tensor, ...]]:
+        """Tokens of the picture at four levels, and of the edges at the last three, which no transformer changes."""
         s64 = self.patch_embed_s(e)
         seen64 = self.encoder64(self.patch_embed(picture), s64)
         s32 = self.downsample32_s(s64)
@@ -150,7 +138,8 @@ class Ecea(nn.Module):
         s16 = self.downsample16_s(s32)
         seen16 = self.encoder16(self.downsample16(seen32), s16)
         s8 = self.downsample8_s(s16)
-        return seen64, seen32, seen16, self.encoder8(self.downsample8(seen16), s8), s64, s32, s16, s8
+        seen8 = self.encoder8(self.downsample8(seen16), s8)
+        return (seen64, seen32, seen16, seen8), (s32, s16, s8)
 
     def _middle(self, tokens: Tensor) -> Tensor:
         x = to_map(tokens)
@@ -161,6 +150,29 @@ class Ecea(nn.Module):
     def _squashed(self, picture: Tensor) -> Tensor:
         """Painters answer in [0, 1]; the published caller squashes that once more."""
         return picture if self.corrected else torch.tanh(picture)
+
+
+class _Levels:
+    """Makes the parts of level 0 to 3, at 1/4 to 1/32 of the resolution.
+
+    Args:
+        grid: tokens on a side at level 0.
+        embed: planes there; twice as many a level on.
+        by_plane: token lists are joined plane by plane; False: by a dense map between positions.
+    """
+
+    def __init__(self, grid: int, embed: int, by_plane: bool, clip: float | None, rates: dict[str, float]) -> None:
+        self.planes = [embed << level for level in range(4)]
+        self.tokens = [(grid >> level) ** 2 for level in range(4)]
+        self.by_plane, self.clip, self.rates = by_plane, clip, rates
+
+    def transformer(self, level: int) -> Transformer:
+        planes, tokens = self.planes[level], self.tokens[level]
+        return Transformer(planes, tokens, depth=DEPTHS[level], heads=HEADS[level], clip=self.clip, **self.rates)
+
+    def join(self, level: int) -> nn.Module:
+        tokens = self.tokens[level]
+        return Join(self.planes[level]) if self.by_plane else nn.Conv1d(2 * tokens, tokens, 1)
 
 
 def _start(module: nn.Module) -> None:

@@ -7,7 +7,7 @@ as_published: what the published program computes and its weights were trained f
 corrected: the directions are weighted. The same tensors, so published weights load, but they were not trained so.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable
 
 import torch
 from torch import Tensor, nn
@@ -19,6 +19,9 @@ WIDTH = 32
 BLOCKS = 17
 ATTENTION_BEFORE = (4, 7, 10, 13)
 """The map is made anew before these blocks, and holds for three; the last two blocks have none."""
+STRIP = 64
+"""Rows that a block works on at once: what lies between its steps then stays in the processor's cache. Measured at
+512 x 512: attention 3.8 -> 0.8, block 0.65 -> 0.4 CPU seconds per Mpx."""
 
 
 class SpaGan(nn.Module):
@@ -61,15 +64,27 @@ class SpaGan(nn.Module):
     def restored(self, picture: Tensor) -> tuple[Tensor, Tensor]:
         """The attention map and the picture without cloud, for a picture in the published order: blue, green, red."""
         x = self.conv_in(picture)
-        attention: Tensor | float = 1.0
-        last = x.new_ones(())
+        attention = x.new_ones(())
         for number in range(1, BLOCKS + 1):
             if number in ATTENTION_BEFORE:
-                attention = last = self.SAM1(x)
-            elif number > ATTENTION_BEFORE[-1] + 2:
-                attention = 1.0
-            x = F.relu(self.get_submodule(f"res_block{number}")(x) * attention + x)
-        return last, self.conv_out(x)
+                attention = self.SAM1(x)
+            block = self.get_submodule(f"res_block{number}")
+            weighted = ATTENTION_BEFORE[0] <= number < ATTENTION_BEFORE[-1] + 3
+            x = torch.addcmul(x, block(x), attention if weighted else x.new_ones(())).relu_()
+        return attention, self.conv_out(x)
+
+
+def _in_strips(step: Callable[[Tensor], Tensor], x: Tensor, reach: int) -> Tensor:
+    """`step(x)`, computed strip by strip where that is faster; a row of it needs `reach` rows around."""
+    rows = x.shape[2]
+    if torch.is_grad_enabled() or x.device.type != "cpu" or rows <= STRIP:
+        return step(x)
+    parts = []
+    for start in range(0, rows, STRIP):
+        first, stop = max(start - reach, 0), min(start + STRIP, rows)
+        part = step(x[:, :, first : min(stop + reach, rows)])
+        parts.append(part[:, :, start - first : stop - first])
+    return torch.cat(parts, dim=2)
 
 
 class _Block(nn.Module):
@@ -86,8 +101,7 @@ class _Block(nn.Module):
                 self.group1.add_module(f"relu{number}", nn.ReLU())
 
     def forward(self, x: Tensor) -> Tensor:
-        answer: Tensor = self.group1(x)
-        return answer
+        return _in_strips(self.group1, x, reach=2)
 
 
 class _Attention(nn.Module):
@@ -108,6 +122,9 @@ class _Attention(nn.Module):
         self.conv_out = nn.Conv2d(WIDTH, 1, 1, bias=False)
 
     def forward(self, x: Tensor) -> Tensor:
+        return _in_strips(self._map, x, reach=3 if self.weighted else 2)
+
+    def _map(self, x: Tensor) -> Tensor:
         shares = self.attention_layer(x) if self.weighted else None
         x = self.irnn1(self.conv1(x), self.conv2, shares)
         x = F.relu(self.irnn2(x, self.conv3, shares))
@@ -123,25 +140,30 @@ class _FourDirections(nn.Module):
             setattr(self, f"{direction}_weight", nn.Conv2d(WIDTH, WIDTH, 1, groups=WIDTH))
 
     def forward(self, z: Tensor, mix: nn.Conv2d, shares: Tensor | None) -> Tensor:
-        """`mix` of the four directions side by side, added up one by one: four copies of z are never held at once."""
-        parts, weights = self._parts(z, shares), mix.weight.split(WIDTH, dim=1)
-        answer = F.conv2d(next(parts), weights[0], mix.bias)
-        for part, weight in zip(parts, weights[1:], strict=True):
-            answer = answer + F.conv2d(part, weight)
+        """`mix` of the four directions side by side, each weighted by its share where there are shares."""
+        parts = []
+        for number, (direction, axis, from_before) in enumerate(_STEPS):
+            conv: nn.Conv2d = getattr(self, f"{direction}_weight")
+            weight, bias = conv.parameters()
+            part = _stepped(z, weight, bias, axis, from_before)
+            parts.append(part if shares is None else part * shares[:, number : number + 1])
+        answer: Tensor = mix(torch.cat(parts, dim=1))
         return answer
 
-    def _parts(self, z: Tensor, shares: Tensor | None) -> Iterator[Tensor]:
-        steps = (("up", 2, True), ("right", 3, False), ("down", 2, False), ("left", 3, True))
-        for number, (direction, axis, from_before) in enumerate(steps):
-            part = _stepped(z, self.get_submodule(f"{direction}_weight"), axis, from_before)
-            yield part if shares is None else part * shares[:, number : number + 1]
+
+_STEPS = (("up", 2, True), ("right", 3, False), ("down", 2, False), ("left", 3, True))
+"""Direction, its axis, and whether a pixel takes over from the one before it."""
 
 
-def _stepped(z: Tensor, conv: nn.Module, axis: int, from_before: bool) -> Tensor:
-    """relu(z + w * neighbour + b); the line that has no neighbour stays as it is, without ReLU."""
+def _stepped(z: Tensor, weight: Tensor, bias: Tensor, axis: int, from_before: bool) -> Tensor:
+    """relu(z + weight * neighbour + bias); the line that has no neighbour stays as it is, without ReLU.
+
+    The convolutions that hold weight and bias are not called: with one input a plane they are slow.
+    """
     size = z.shape[axis] - 1
+    weight, bias = weight.view(1, -1, 1, 1), bias.view(1, -1, 1, 1)
     rest, source = z.narrow(axis, int(from_before), size), z.narrow(axis, int(not from_before), size)
-    moved = F.relu(conv(source) + rest)
+    moved = torch.addcmul(rest + bias, source, weight).relu_()
     raw = z.narrow(axis, 0 if from_before else size, 1)
     return torch.cat([raw, moved] if from_before else [moved, raw], dim=axis)
 

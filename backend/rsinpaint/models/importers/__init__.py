@@ -24,6 +24,8 @@ from ...networks import build
 from .contract import Importer, State, read_state
 
 IMPORTERS: dict[str, str] = {
+    "cmun": "cmun:Cmun",
+    "ecea": "ecea:Ecea",
     "edge_learning": "edge_learning:EdgeLearning",
     "spa_gan": "spa_gan:SpaGan",
 }
@@ -102,8 +104,9 @@ def _refused(path: Path, keys: frozenset[str], names: list[str]) -> JobError:
             near.append((found / len(keys | known), found, len(known), name, part))
     _, found, total, name, part = max(near)
     knows = f"the importer `{names[0]}` does not know" if len(names) == 1 else f"none of {len(names)} importers knows"
+    nearest = f" (nearest: `{name}`, {part}, {found} of {total})" if found else ""
     return JobError(
-        f"`{path.name}`: {knows} its {len(keys)} keys (nearest: `{name}`, {part}, {found} of {total})",
-        remedy="Is it the generator's file? `rsinpaint models import --help` lists the names",
+        f"`{path.name}`: {knows} its {len(keys)} keys{nearest}",
+        remedy=f"Is it the generator's file? Those of {', '.join(IMPORTERS)} are known",
         code="model_corrupt",
     )

@@ -1,7 +1,7 @@
 """CMUN: one file, `epoch_<n>_ckpt.pth.tar`, with the generator under `netG_state_dict`. Never published so far."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -64,11 +64,11 @@ class Cmun(Importer):
                 code="model_corrupt",
             )
         config = {"bands": bands, "width": width, "mode": "as_published"}
-        ours = {published(key): key for key in Network(**config).state_dict()}
+        ours = {published(key): key for key in keys_of(lambda: Network(mode="as_published"))}
         return _fields(config), {ours[key]: tensor for key, tensor in state.items()}
 
 
-def _published_keys(make: "type[nn.Module] | Any") -> Keys:
+def _published_keys(make: Callable[[], nn.Module]) -> Keys:
     return frozenset(published(key) for key in keys_of(make))
 
 
@@ -79,7 +79,7 @@ def _fields(config: dict[str, Any]) -> dict[str, Any]:
         "tasks": ["slcoff", "clouds", "masked"],
         "network": "cmun",
         "config": config,
-        "bands": config["bands"],
+        "bands": ["red", "green", "blue"] if config["bands"] == 3 else config["bands"],
         # [-1, 1] over what 8 bits hold, as published
         "normalisation": {"centre": [127.5], "scale": [127.5]},
         "needs_mask": True,

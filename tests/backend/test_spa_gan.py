@@ -1,0 +1,154 @@
+"""SpA-GAN is the published network number by number, and its corrected form lacks the published faults."""
+
+import hashlib
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+import known
+from rsinpaint.models.importers import import_weights
+from rsinpaint.models.importers.spa_gan import DISCRIMINATOR, GENERATOR
+from rsinpaint.networks import build
+from rsinpaint.networks.spa_gan import SpaGan, SpaGanDiscriminator, attention_target
+
+PUBLISHED = Path(__file__).parents[1] / "fixtures" / "spa_gan"
+SHA256 = {
+    "RICE1": "1a9f87f50e4b439b64675d1612f06604a6bc61748f7d9fe6cf252ba371ec3f16",
+    "RICE2": "9706b2e29b331366b1b9b83288ac3d8568bc58efebe1b8dee66a696b99531744",
+}
+DTYPES = pytest.mark.parametrize("dtype", [torch.float64, torch.float32], ids=str)
+
+
+def weights_file(name: str) -> Path:
+    return PUBLISHED / f"gen_model_epoch_200_{name}.pth"
+
+
+def generator(name: str, dtype: torch.dtype) -> SpaGan:
+    """With weights by formula, or the published ones through the importer."""
+    if name == "formula":
+        network = SpaGan(mode="as_published").to(dtype)
+        state = {key.removeprefix(GENERATOR): tensor for key, tensor in known.state("spa_gan_G", 1.0).items()}
+    else:
+        fields, state = import_weights(weights_file(name))
+        network = build(fields["network"], fields["config"]).to(dtype)
+    network.load_state_dict(state)
+    return network.eval()
+
+
+@DTYPES
+@pytest.mark.parametrize("name", ["formula", "RICE1", "RICE2"])
+def test_the_generator_gives_the_known_answers(name, dtype):
+    network, tolerance = generator(name, dtype), known.TOLERANCE[dtype]
+    for run in known.answers(f"spa_gan_G_{name}")["runs"]:
+        steps = run.get("intermediate", [])
+        seen = known.watch(network, list({step["module"].removeprefix(GENERATOR) for step in steps}))
+        with torch.inference_mode():
+            attention, picture = network.restored(known.picture(3, run["height"], run["width"], dtype))
+        for step in steps:  # one attention is called four times
+            known.same(seen[step["module"].removeprefix(GENERATOR)].pop(0)[0], step, tolerance)
+        known.same(attention[0], run["outputs"]["attention"], tolerance)
+        known.same(picture[0], run["outputs"]["image"], tolerance)
+
+
+@DTYPES
+def test_the_discriminator_gives_the_known_answer(dtype):
+    network = SpaGanDiscriminator().to(dtype)
+    state = known.state("spa_gan_D", 1.0)
+    network.load_state_dict({key.removeprefix(DISCRIMINATOR): tensor for key, tensor in state.items()})
+    run = known.answers("spa_gan_D_formula")["runs"][0]
+    size = run["height"], run["width"]
+    with torch.inference_mode():
+        logits = network.eval()(known.picture(3, *size, dtype), known.picture(3, *size, dtype, phase=0.7))
+    known.same(logits[0], run["outputs"]["logits"], known.TOLERANCE[dtype])
+
+
+@pytest.mark.parametrize(
+    ("name", "prefix", "make", "parameters"),
+    [("spa_gan_G", GENERATOR, SpaGan, 219_300), ("spa_gan_D", DISCRIMINATOR, SpaGanDiscriminator, 2_762_945)],
+)
+def test_names_shapes_and_numbers_are_the_published_ones(name, prefix, make, parameters):
+    network = make()
+    ours = {prefix + key: tuple(tensor.shape) for key, tensor in network.state_dict().items()}
+    assert ours == {key: shape for key, shape, _ in known.keys(name)}
+    assert sum(weight.numel() for weight in network.parameters()) == parameters
+
+
+@pytest.mark.parametrize("name", SHA256)
+def test_the_published_files_are_the_published_files(name):
+    assert hashlib.sha256(weights_file(name).read_bytes()).hexdigest() == SHA256[name]
+
+
+def test_bands_come_as_red_green_blue_and_the_network_sees_them_as_it_was_trained():
+    """Published fault 6: the other way round gives plausible pictures in wrong colours."""
+    network, picture = generator("RICE1", torch.float32), known.picture(3, 24, 28, torch.float32)
+    with torch.inference_mode():
+        answer = network(picture.flip(1), torch.ones(1, 1, 24, 28))
+        attention, restored = network.restored(picture)
+    torch.testing.assert_close(answer["fill"].flip(1), restored, rtol=0, atol=0)
+    torch.testing.assert_close(answer["attention"], attention, rtol=0, atol=0)
+
+
+@pytest.mark.parametrize(("mode", "acts"), [("as_published", False), ("corrected", True)])
+def test_the_weights_of_the_directions_act_only_when_corrected(mode, acts):
+    """Published fault 2: their products are computed and thrown away."""
+    torch.manual_seed(0)
+    network, picture = SpaGan(mode=mode).eval(), torch.rand(1, 3, 20, 24)
+    for weight in network.parameters():
+        torch.nn.init.normal_(weight, std=0.2)
+    with torch.inference_mode():
+        before = network.restored(picture)[0]
+        network.SAM1.conv_in.weight += 1
+        assert torch.equal(network.restored(picture)[0], before)
+        for weight in network.SAM1.attention_layer.parameters():
+            weight += 1
+        assert torch.equal(network.restored(picture)[0], before) != acts
+
+
+@pytest.mark.parametrize(("mode", "image_reach", "map_reach"), [("as_published", 36, 27), ("corrected", 40, 31)])
+def test_the_reach_is_what_the_network_says_and_no_more(mode, image_reach, map_reach):
+    torch.manual_seed(0)
+    network = SpaGan(mode=mode).double().eval()
+    for weight in network.parameters():  # positive and small: nothing dies in a ReLU, nothing is lost in a sigmoid
+        torch.nn.init.constant_(weight, 0.3 / weight[0].numel())
+    assert network.halo == image_reach
+    picture = torch.rand(1, 3, 2 * image_reach + 9, 2 * image_reach + 5, dtype=torch.float64, requires_grad=True)
+    row, column = image_reach + 4, image_reach + 2
+    for plane, reach in zip(network.restored(picture), (map_reach, image_reach), strict=True):
+        (slope,) = torch.autograd.grad(plane[0, 0, row, column], picture, retain_graph=True)
+        rows, columns = np.nonzero(slope.abs().sum((0, 1)).numpy())
+        assert row - rows.min() == rows.max() - row == column - columns.min() == columns.max() - column == reach
+
+
+def test_tiles_cut_from_the_picture_equal_the_whole_bit_for_bit():
+    network, picture = generator("RICE2", torch.float64), known.picture(3, 112, 116, torch.float64)
+    with torch.inference_mode():
+        whole = network.restored(picture)[1]
+        part = network.restored(picture[..., 14:106, 8:100])[1]
+    assert torch.equal(part[..., 36:56, 36:56], whole[..., 50:70, 44:64])
+
+
+def test_the_target_of_the_attention_marks_bright_cloud_only_when_corrected():
+    """Published fault 1: the sign of the difference."""
+    truth = torch.full((1, 3, 4, 5), 90.0)
+    cloudy = truth.clone()
+    cloudy[..., :2] = 250
+    assert attention_target(cloudy, truth)[..., :2].eq(1).all()
+    assert attention_target(cloudy, truth)[..., 2:].eq(0).all()
+    assert attention_target(cloudy, truth, "as_published").eq(0).all()
+
+
+def test_the_target_of_the_attention_has_the_known_means():
+    recorded = known.answers("preprocessing_and_losses")["spa_gan_M"]
+    image, mask = known.picture(3, 48, 64, torch.float64), known.mask(48, 64, torch.float64)
+    truth = (255 * image + 0.5).floor()
+    cloudy = (255 * (image + 0.4 * mask).clamp(0, 1) + 0.5).floor()
+    cloudy[..., :10, :] = (cloudy[..., :10, :] - 20).clamp(min=0)
+    assert attention_target(cloudy, truth, "as_published").mean().item() == recorded["M_as_coded_mean"]
+    assert attention_target(cloudy, truth).mean().item() == recorded["M_with_absolute_value_mean"]
+
+
+def test_a_mode_that_is_not_there_is_refused():
+    with pytest.raises(ValueError, match="as_published"):
+        SpaGan(mode="repaired")
