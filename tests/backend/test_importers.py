@@ -89,7 +89,7 @@ def test_a_file_comes_in_however_it_was_saved(wrapped, tmp_path):
 def test_both_generators_come_in_from_either_file(layout, tmp_path):
     name, *files = PAIRS[layout]
     states = [
-        {key: tensor.float() for key, tensor in known.state(f"{name}_{part}_G", 1.0).items()}
+        {key: torch.full(shape, float(number)) for number, (key, shape, _) in enumerate(known.keys(f"{name}_{part}_G"))}
         for part in ("edge", "inpaint")
     ]
     for file, state in zip(files, states, strict=True):
@@ -97,8 +97,9 @@ def test_both_generators_come_in_from_either_file(layout, tmp_path):
     imported = [import_weights(tmp_path / file) for file in files]
     for fields, renamed in imported:
         assert card_of(fields).config == {"bands": 3, "layout": layout, "mode": "as_published", "width": 64}
-        network = build(fields["network"], fields["config"])
-        network.load_state_dict(renamed)
+        with torch.device("meta"):
+            network = build(fields["network"], fields["config"])
+        network.load_state_dict(renamed, assign=True)
         assert torch.equal(network.image_generator.decoder[7].weight, states[1]["decoder.7.weight"])
         assert torch.equal(network.edge_generator.encoder[1].weight_orig, states[0]["encoder.1.weight_orig"])
     assert imported[0][0] == imported[1][0]
@@ -126,7 +127,7 @@ def test_a_stranger_is_refused_with_the_nearest_and_how_much_of_it_is_there(tmp_
         import_weights(path)
     assert f"`net_G.pth`: none of {len(IMPORTERS)} importers knows its 38 keys" in str(caught.value)
     assert "(nearest: `spa_gan`, generator, 37 of 83)" in str(caught.value)
-    with pytest.raises(JobError, match=r"the importer `edge_learning` does not know its 38 keys \(nearest: `edge_l"):
+    with pytest.raises(JobError, match="the importer `edge_learning` does not know its 38 keys"):
         import_weights(path, "edge_learning")
 
 

@@ -164,7 +164,7 @@ class SelfAttention(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         query, key, value = (_tokens(part(x)) for part in (self.query, self.key, self.value))
-        # zeros change no product, and only with equal widths do the kernels that save memory run
+        # zeros change no product; only equal widths and contiguous planes get the kernels that save memory
         short = value.shape[-1] - query.shape[-1]
         query, key = F.pad(query, (0, short)), F.pad(key, (0, short))
         mixed = F.scaled_dot_product_attention(query, key, value, scale=1.0)
@@ -173,7 +173,7 @@ class SelfAttention(nn.Module):
 
 def _tokens(x: Tensor) -> Tensor:
     """(N, 1, rows * columns, planes): one head."""
-    return x.flatten(2).transpose(1, 2).unsqueeze(1)
+    return x.flatten(2).transpose(1, 2).unsqueeze(1).contiguous()
 
 
 class SpectralDown(nn.Module):
