@@ -20,8 +20,9 @@ from pathlib import Path
 import numpy as np
 import rasterio
 from rasterio.windows import Window
-from rsinpaint.masks.simulate import slcoff
 from tables import ROOT, keep
+
+from rsinpaint.masks.simulate import slcoff
 
 SOURCE = ROOT.parent / "shared" / "data" / "train" / "multispectral" / "Corumba_LC08_20190809.tif"
 STEP = 512
@@ -90,8 +91,10 @@ def main() -> int:
         share = make_scene(scene, given.rows, given.columns, given.source)
         program = str(Path(sys.executable).with_name("rsinpaint"))
         runs = {
-            f"rsinpaint fill, {model}": [program, "fill", str(scene), "-o", str(out), "--overwrite", "--model", model]
-            + ["--device", "cpu", "--threads", "1", "--quiet"]
+            f"rsinpaint fill, {model}": [
+                *(program, "fill", str(scene), "-o", str(out), "--overwrite", "--model", model),
+                *("--device", "cpu", "--threads", "1", "--quiet"),
+            ]
             for model in given.model or ["anyband-s", "tension-spline"]
         }
         runs["gdal_fillnodata, smoothing 2"] = [sys.executable, "-c", FILLNODATA, str(scene), str(out)]

@@ -86,7 +86,8 @@ def as_table(runs: Runs, masks: Sequence[str], ours: Sequence[str]) -> str:
         cells += [f"{100 * rest['open']:.1f}", f"{rest['cpu_mpx_band']:.2f}", f"{len(mine)}/{len(runs)}"]
         lines.append((-mean(by_mask), "| " + " | ".join(cells) + " |"))
     head = ["fill", *masks, "mean", "SSIM", "correlation", "SAM", "open %", "CPU s/Mpx/band", "runs"]
-    return "\n".join(["| " + " | ".join(head) + " |", "|" + " --- |" * len(head), *(text for _, text in sorted(lines))])
+    rows = [text for _, text in sorted(lines)]
+    return "\n".join(["| " + " | ".join(head) + " |", "|" + " --- |" * len(head), *rows])
 
 
 def margins(runs: Runs, ours: Sequence[str]) -> str:

@@ -1,4 +1,4 @@
-"""Tables of the README: what stands between `<!-- table:NAME -->` and `<!-- /table:NAME -->` is measured, not written."""
+"""Tables of the README: between `<!-- table:NAME -->` and `<!-- /table:NAME -->` all is measured, nothing written."""
 
 import re
 from pathlib import Path

@@ -7,6 +7,7 @@ import zipfile
 from pathlib import Path
 
 import pytest
+
 from rsinpaint.classical import GUESSES
 from rsinpaint.models import registry
 

@@ -145,7 +145,8 @@ def check(recipe: Recipe, fabric: Fabric, state: State, loss: float) -> None:
     if -scores["gain"] < state.best:
         state.best = -scores["gain"]
         save(recipe, fabric, state, "best")
-    fabric.print(f"step {state.step} loss {loss:.4f} " + " ".join(f"{k} {v:.3f}" for k, v in scores.items()), flush=True)
+    told = " ".join(f"{name} {value:.3f}" for name, value in scores.items())
+    fabric.print(f"step {state.step} loss {loss:.4f} {told}", flush=True)
 
 
 def train(recipe: Recipe) -> None:

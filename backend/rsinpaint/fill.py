@@ -77,6 +77,7 @@ def fill(job: Job, progress: Progressing, cancelled: Callable[[], bool]) -> Repo
         holes.done_writing()
         notes = [*scene.notes, *source.notes]
         _nothing_to_do(job, scene, survey, notes)
+        clock.tell("detect", DETECTING, f"loading {card.id}")
         model = run.load(card, _normal(survey), device=job.device, threads=job.threads, memory_bytes=job.memory_bytes)
         outputs = _Outputs(job, scene, stack)
         tally = _repair(job, scene, holes, squares, survey, model, outputs, clock)
@@ -115,6 +116,10 @@ class _Clock:
 
     def tell(self, stage: str, fraction: float, text: str = "", done: int = 0, total: int = 0) -> None:
         self._progress(Progress(stage=stage, fraction=fraction, done=done, total=total, text=text))
+        self.look()
+
+    def look(self) -> None:
+        """Stop here if that is wanted."""
         if self._cancelled():
             raise Cancelled
 
@@ -182,11 +187,18 @@ def _repair(
     tally, total, done = _Tally(scene.count), int(survey.holes.sum()), 0
     surface, answerable = _far_surface(survey), survey.count > 0
     side = _window(job, scene, model)
-    tiles = plan(scene.height, scene.width, window=side, halo=model.halo, multiple=model.multiple)
+    tiles = list(plan(scene.height, scene.width, window=side, halo=model.halo, multiple=model.multiple))
+    model.between = clock.look
     with ThreadPoolExecutor(1) as reading, ThreadPoolExecutor(1) as writing:
         written: Future[None] | None = None
-        for piece in read_ahead(scene, holes, squares, tiles, reading):
-            clock.tell("fill", DETECTING + (1 - DETECTING) * done / max(total, 1), "filling", done, total)
+        for number, piece in enumerate(read_ahead(scene, holes, squares, iter(tiles), reading), 1):
+            clock.tell(
+                "fill",
+                DETECTING + (1 - DETECTING) * done / max(total, 1),
+                f"filling window {number} of {len(tiles)}",
+                done,
+                total,
+            )
             values, filled, error = _filled(piece, scene, model, surface, answerable)
             tally.add(piece.holes[piece.inside], filled)
             done += int(piece.holes[piece.inside].sum())

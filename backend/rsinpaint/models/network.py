@@ -2,7 +2,7 @@
 
 import gc
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -35,6 +35,7 @@ class NetworkModel:
         _make_repeatable(threads)
         self.device = pick_device(device)
         self.notes: list[str] = []
+        self.between: Callable[[], None] = go_on
         network = build(str(card.network), card.config)
         state = {name: tensor.float() for name, tensor in load_file(registry.weights_path(card)).items()}
         missing, unexpected = network.load_state_dict(state, strict=False)
@@ -58,6 +59,7 @@ class NetworkModel:
         z = self._normal.forth(values, valid)
         if self._guess is not None:
             z = self._guess(z, valid, holes, far)
+            self.between()
         unknown = ~valid
         collar = unknown & ~holes
         for band in np.flatnonzero(collar.any((1, 2))):
@@ -112,6 +114,7 @@ class NetworkModel:
         """Run equal shapes together; out of memory: half the batch, and at last the CPU."""
         out: list[tuple[Any, Any]] = []
         while len(out) < len(inputs):
+            self.between()
             batch = self._batch or self._first_batch(inputs[0][0].shape)
             part = inputs[len(out) : len(out) + batch]
             answer = self._try(part)
@@ -169,6 +172,10 @@ class NetworkModel:
             import torch
 
             torch.cuda.empty_cache()
+
+
+def go_on() -> None:
+    """What is done between the parts of a window where nobody wants to stop."""
 
 
 def _carried_out(plane: NDArray[np.float32], collar: NDArray[np.bool_]) -> NDArray[np.float32]:

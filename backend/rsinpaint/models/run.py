@@ -1,5 +1,6 @@
 """Make a model ready for one scene, whether it is a classical fill or a trained network."""
 
+from collections.abc import Callable
 from typing import Protocol
 
 from ..classical import GUESSES
@@ -7,7 +8,7 @@ from ..classical.contract import REACH, Far
 from ..errors import JobError
 from . import registry
 from .card import Card
-from .network import NetworkModel
+from .network import NetworkModel, go_on
 from .normal import Fill, Flags, Inside, Normal, Values
 
 __all__ = ["Fill", "Model", "Normal", "load"]
@@ -20,6 +21,8 @@ class Model(Protocol):
     halo: int
     multiple: int
     notes: list[str]
+    between: Callable[[], None]
+    """Called between the parts of a window; may raise Cancelled."""
 
     def __call__(self, values: Values, valid: Flags, holes: Flags, far: Far, inside: Inside) -> Fill:
         """Fill one window; bands without any hole here help the others.
@@ -52,6 +55,7 @@ class ClassicalModel:
     def __init__(self, card: Card, normal: Normal) -> None:
         self.device, self.halo, self.multiple = "cpu", REACH, 1
         self.notes: list[str] = []
+        self.between: Callable[[], None] = go_on
         self._guess, self._normal = GUESSES[str(card.first_guess)], normal
 
     def __call__(self, values: Values, valid: Flags, holes: Flags, far: Far, inside: Inside) -> Fill:

@@ -13,6 +13,7 @@ Adding an importer is a file and a line here. The file holds a subclass of `cont
 Exactly one importer accepts each published key list; a test walks them. Order does not matter.
 """
 
+from functools import cache
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -32,6 +33,7 @@ IMPORTERS: dict[str, str] = {
 """system -> module:class, below this package."""
 
 
+@cache
 def importer(system: str) -> Importer:
     """The importer of a system.
 
@@ -99,9 +101,9 @@ def _refused(path: Path, keys: frozenset[str], names: list[str]) -> JobError:
         )
     near = []
     for name in names:
-        for part, known in made[name].layouts().items():
-            found = len(keys & known)
-            near.append((found / len(keys | known), found, len(known), name, part))
+        for part, whole in made[name].known.items():
+            found = len(keys & whole)
+            near.append((found / len(keys | whole), found, len(whole), name, part))
     _, found, total, name, part = max(near)
     knows = f"the importer `{names[0]}` does not know" if len(names) == 1 else f"none of {len(names)} importers knows"
     nearest = f" (nearest: `{name}`, {part}, {found} of {total})" if found else ""

@@ -2,6 +2,7 @@
 
 import pickle
 from collections.abc import Callable, Collection, Mapping
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +21,7 @@ _WRAPPERS = ("netG_state_dict", "generator", "params_ema", "state_dict", "netD_s
 
 
 class Importer:
-    """Turns one system's published files into card fields and a state dictionary of ours. Holds no state."""
+    """Turns one system's published files into card fields and a state dictionary of ours."""
 
     title = ""
     """The system's name, for messages."""
@@ -33,9 +34,14 @@ class Importer:
         """Likewise the key lists that belong to the system and cannot fill anything: refused in clear words."""
         return {}
 
+    @cached_property
+    def known(self) -> Mapping[str, Keys]:
+        """`layouts`, asked for once: they come from building networks."""
+        return self.layouts()
+
     def accepts(self, keys: Collection[str]) -> bool:
         """True for exactly the key lists of `layouts`. Shapes are not looked at: `convert` reads the config there."""
-        return frozenset(keys) in self.layouts().values()
+        return frozenset(keys) in self.known.values()
 
     def convert(self, state: State, path: Path) -> tuple[dict[str, Any], State]:
         """Card fields and the renamed tensors.

@@ -29,11 +29,11 @@ class EdgeLearning(Importer):
 
     def convert(self, state: State, path: Path) -> tuple[dict[str, Any], State]:
         """Either file will do; the other one must lie beside it."""
-        part = EDGES if state.keys() == self.layouts()[EDGES] else PICTURE
+        part = EDGES if state.keys() == self.known[EDGES] else PICTURE
         other = PICTURE if part == EDGES else EDGES
         partner = _partner(path, part, other)
         beside = read_state(partner)
-        if beside.keys() != self.layouts()[other]:
+        if beside.keys() != self.known[other]:
             raise JobError(f"`{partner.name}` has other keys than EdgeLearning's {other}", code="model_corrupt")
         edges, picture = (state, beside) if part == EDGES else (beside, state)
         config = _config(edges, picture, path)
