@@ -104,7 +104,7 @@ def margins(runs: Runs, ours: Sequence[str]) -> str:
         worst = min(gains, key=lambda scene: gains[scene])
         above = sum(gain > 0 for gain in gains.values())
         lines.append(
-            f"- {name}: {mean(list(gains.values())):+.2f} dB to {BASELINE}, above it on {above} of {len(gains)} scenes; "
+            f"- {name}: {mean(list(gains.values())):+.2f} dB to {BASELINE}, above on {above} of {len(gains)} scenes, "
             f"least {gains[worst]:+.2f} dB ({worst})"
         )
     return "\n".join(lines)

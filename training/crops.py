@@ -43,9 +43,16 @@ class CropRecipe:
     mix: Mix = field(default_factory=Mix)
     half_resolution: float = 0.25
     """Share of crops that are averaged over 2 x 2 pixels, so that coarser sensors are known, too."""
+    quarter_resolution: float = 0.0
+    """Likewise over 4 x 4 pixels."""
     band_jitter: float = 0.15
     """Share of stripe crops in which the holes of the bands differ by up to a pixel."""
     seed: int = 0
+
+    @property
+    def coarser(self) -> float:
+        """Share of crops that are averaged over pixels at all."""
+        return self.half_resolution + self.quarter_resolution
 
 
 @dataclass(frozen=True)
@@ -105,10 +112,11 @@ def _piece(
     """A piece of a scene, (bands, side, side), and how much each band of the scene changes over `LAG` rows."""
     scenes = packed.places[rng.integers(len(packed.places))]
     values, valid = scenes[rng.integers(len(scenes))]
-    factor = 2 if rng.random() < recipe.half_resolution else 1
+    drawn = rng.random()
+    factor = 2 if drawn < recipe.half_resolution else 4 if drawn < recipe.coarser else 1
+    while factor > 1 and min(values.shape[1:]) < recipe.side * factor:
+        factor //= 2
     side = recipe.side * factor
-    if min(values.shape[1:]) < side:
-        factor, side = 1, recipe.side
     if min(values.shape[1:]) < side:
         return None
     row, column = (int(rng.integers(size - side + 1)) for size in values.shape[1:])

@@ -65,7 +65,7 @@ def card_of(fields: dict) -> Card:
     return msgspec.convert(fields | {"id": "some", "weights": msgspec.to_builtins(weights)}, Card)
 
 
-@pytest.mark.parametrize("wrapped", ["plain", "generator", "module", "safetensors"])
+@pytest.mark.parametrize("wrapped", ["plain", "legacy", "generator", "module", "safetensors"])
 def test_a_file_comes_in_however_it_was_saved(wrapped, tmp_path):
     state = {key: tensor.float() for key, tensor in known.state("spa_gan_G", 1.0).items()}
     path = tmp_path / ("some.safetensors" if wrapped == "safetensors" else "some.pth")
@@ -74,10 +74,11 @@ def test_a_file_comes_in_however_it_was_saved(wrapped, tmp_path):
     else:
         forms = {
             "plain": state,
+            "legacy": state,
             "generator": {"epoch": 3, "generator": state},
             "module": {f"module.{key}": tensor for key, tensor in state.items()},
         }
-        torch.save(forms[wrapped], path)
+        torch.save(forms[wrapped], path, _use_new_zipfile_serialization=wrapped != "legacy")
     fields, renamed = import_weights(path)
     assert card_of(fields).bands == ("red", "green", "blue")
     network = build(fields["network"], fields["config"])
