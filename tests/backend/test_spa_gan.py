@@ -5,32 +5,38 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from safetensors.torch import load_file
 
 import known
-from rsinpaint.models.importers import import_weights
+from rsinpaint.models import weights
+from rsinpaint.models.card import read_card
 from rsinpaint.models.importers.spa_gan import DISCRIMINATOR, GENERATOR
 from rsinpaint.networks import build
 from rsinpaint.networks.spa_gan import SpaGan, SpaGanDiscriminator, attention_target
 
 PUBLISHED = Path(__file__).parents[1] / "fixtures" / "spa_gan"
-"""The authors' tensors under the authors' names, only kept as safetensors: no pickle lies in this repository."""
+"""The published weights as the importer gives them, in float32, with their cards."""
 DTYPES = pytest.mark.parametrize("dtype", [torch.float64, torch.float32], ids=str)
 
 
-def weights_file(name: str) -> Path:
-    return PUBLISHED / f"gen_model_epoch_200_{name}.safetensors"
-
-
 def generator(name: str, dtype: torch.dtype) -> SpaGan:
-    """With weights by formula, or the published ones through the importer."""
+    """With weights by formula, or the published ones."""
     if name == "formula":
         network = SpaGan(mode="as_published").to(dtype)
         state = {key.removeprefix(GENERATOR): tensor for key, tensor in known.state("spa_gan_G", 1.0).items()}
     else:
-        fields, state = import_weights(weights_file(name))
-        network = build(fields["network"], fields["config"]).to(dtype)
+        card = read_card(PUBLISHED / f"spa-gan-{name.lower()}.json")
+        network = build(card.network, card.config).to(dtype)
+        state = load_file(PUBLISHED / card.weights.file)
     network.load_state_dict(state)
     return network.eval()
+
+
+@pytest.mark.parametrize("name", ["rice1", "rice2"])
+def test_the_published_weights_are_the_ones_that_their_cards_speak_of(name):
+    card = read_card(PUBLISHED / f"spa-gan-{name}.json")
+    weights.check(PUBLISHED / card.weights.file, card.weights.bytes, card.weights.sha256, "")
+    assert "MIT" in card.licence and "Penn000" in (PUBLISHED / "LICENSE.txt").read_text(encoding="ascii")
 
 
 @DTYPES
