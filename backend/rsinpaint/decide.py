@@ -17,7 +17,7 @@ from .raster.write import check_output, rasterio_env, write_like
 from .tiles import Tile, plan
 
 WINDOW = 1024
-Keep = Callable[[Tile, NDArray[np.bool_]], None]
+Keep = Callable[[Tile, NDArray[np.bool_], NDArray[np.bool_]], None]
 
 
 def decide(
@@ -27,7 +27,7 @@ def decide(
 
     Args:
         bands: bands that may have holes, counted from 1; None: all. An alpha band never has any.
-        keep: is given each window's holes, (bands, rows, columns).
+        keep: is given each window's holes and known pixels, (bands, rows, columns).
         tick: called with the fraction that is done; may raise Cancelled.
 
     Returns:
@@ -40,15 +40,20 @@ def decide(
     survey = Survey(scene.count, scene.height, scene.width)
     source.prepare(scene, lambda fraction: tick(0.4 * fraction))
     scene.zeros = source.zeros or scene.zeros
-    tiles = list(plan(scene.height, scene.width, window=WINDOW, halo=source.reach))
+    tiles = list(plan(scene.height, scene.width, window=window_for(scene), halo=source.reach))
     for number, tile in enumerate(tiles):
         tick(0.4 + 0.6 * number / len(tiles))
         values = scene.read(*tile.read)
         empty = scene.empty(values)
-        holes = source.holes(*tile.read, values, empty) & asked[:, None, None]
+        if scene.has_mask:
+            empty |= scene.read_mask(*tile.read) == 0
+        marked = source.holes(*tile.read, values, empty)
         inside = (slice(None), *tile.inside)
-        survey.add(*tile.write, values[inside], ~(empty | holes)[inside], holes[inside])
-        keep(tile, holes[inside])
+        # what a file calls missing is not trusted, though it be collar or a band that nobody asked for
+        known = ~(source.unknown(*tile.read, empty) | marked)[inside]
+        holes = (marked & asked[:, None, None])[inside]
+        survey.add(*tile.write, values[inside], known, holes)
+        keep(tile, holes, known)
     if not survey.count.any():
         raise JobError(
             f"`{scene.name}` has no known pixel" + (" outside its holes" if survey.holes.any() else ""),
@@ -57,6 +62,11 @@ def decide(
             code="nothing_valid",
         )
     return survey
+
+
+def window_for(scene: Scene) -> int:
+    """Side of the windows in which holes are decided: smaller for many bands."""
+    return WINDOW if scene.count <= 16 else WINDOW // 2 if scene.count <= 64 else WINDOW // 4
 
 
 def _asked(scene: Scene, bands: tuple[int, ...] | None) -> NDArray[np.bool_]:
@@ -82,13 +92,13 @@ def make_mask(job: MaskJob, progress: Progressing, cancelled: Callable[[], bool]
     """
     begin = time.monotonic()
     with open_scene(job.scene, nodata=job.nodata) as scene, rasterio.Env(**rasterio_env(scene, WINDOW)):
-        check_output(job.output, scene, job.overwrite)
+        check_output(job.output, scene, job.overwrite, protected=[path for path in (job.mask, job.qa) if path])
         source = by_method(job, scene)
         with write_like(
             scene, job.output, overwrite=job.overwrite, dtype="uint8", plain=True, band_names=scene.band_names
         ) as writer:
 
-            def keep(tile: Tile, holes: NDArray[np.bool_]) -> None:
+            def keep(tile: Tile, holes: NDArray[np.bool_], known: NDArray[np.bool_]) -> None:
                 writer.write(*tile.write, holes.astype(np.uint8))
 
             def tick(fraction: float) -> None:

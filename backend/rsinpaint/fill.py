@@ -8,7 +8,7 @@ import os
 import time
 from collections.abc import Callable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from typing import Any
 
 import numpy as np
@@ -16,9 +16,9 @@ import rasterio
 from numpy.typing import NDArray
 
 from . import __version__, masks
+from .classical.contract import REACH
 from .classical.far import FarSurface
 from .damage import damage
-from .decide import WINDOW as DECIDE_WINDOW
 from .decide import decide, make_mask
 from .errors import Cancelled, JobError
 from .jobs import BandReport, Job, Report
@@ -62,15 +62,15 @@ def fill(job: Job, progress: Progressing, cancelled: Callable[[], bool]) -> Repo
     clock.tell("open", 0.0, f"opening {job.scene[0]}")
     with ExitStack() as stack:
         scene = stack.enter_context(open_scene(job.scene, nodata=job.nodata))
-        stack.enter_context(rasterio.Env(**rasterio_env(scene, DECIDE_WINDOW)))
+        stack.enter_context(rasterio.Env(**rasterio_env(scene, WINDOWS[0] + 2 * REACH)))
         card = _choose_model(job, scene)
         _check_outputs(job, scene)
         source = masks.choose(job, scene)
         holes = stack.enter_context(Scratch(scene, job.output))
         squares = Squares()
 
-        def keep(tile: Tile, found: NDArray[np.bool_]) -> None:
-            holes.write(*tile.write, found)
+        def keep(tile: Tile, found: NDArray[np.bool_], known: NDArray[np.bool_]) -> None:
+            holes.write(*tile.write, found, known)
             squares.count(tile, found)
 
         survey = decide(scene, source, job.bands, keep, lambda part: clock.tell("detect", part * DETECTING))
@@ -81,7 +81,9 @@ def fill(job: Job, progress: Progressing, cancelled: Callable[[], bool]) -> Repo
         model = run.load(card, _normal(survey), device=job.device, threads=job.threads, memory_bytes=job.memory_bytes)
         outputs = _Outputs(job, scene, stack)
         tally = _repair(job, scene, holes, squares, survey, model, outputs, clock)
-        notes += [*model.notes, *_left_open(scene, tally)]
+        if (tally.filled + tally.left_open != survey.holes).any():
+            raise RuntimeError(f"{survey.holes} holes were found, {tally.filled} filled, {tally.left_open} left open")
+        notes += [*model.notes, *_left_open(scene, survey, tally)]
         clock.tell("write", 1.0 - 1e-3, f"finishing {job.output}")
         outputs.publish(_tags(job, card, source.name, tally))
     return Report(
@@ -167,10 +169,12 @@ class _Outputs:
             self.uncertainty.write(*tile.write, error)
 
     def publish(self, tags: Mapping[str, str]) -> None:
-        """The scene comes last: where it stands, everything stands."""
-        for writer in (self.uncertainty, self.mask, self.scene):
-            if writer:
-                writer.publish(tags)
+        """All are complete before one has its name. The scene comes first: it is the one that may be held open."""
+        writers = [writer for writer in (self.scene, self.mask, self.uncertainty) if writer]
+        for writer in writers:
+            writer.complete(tags)
+        for writer in writers:
+            writer.rename()
 
 
 def _repair(
@@ -216,15 +220,14 @@ def _filled(
     """The repaired pixels of the written part, which of them were filled, and the expected error there (0 where
     known, NaN in the collar)."""
     inside = piece.inside
-    valid = ~(piece.empty | piece.holes)
-    known = np.where(valid[inside], np.float32(0), np.float32(np.nan))
+    known = np.where(piece.known[inside], np.float32(0), np.float32(np.nan))
     wanted = piece.holes & answerable[:, None, None]
     if not wanted[inside].any():
         return piece.values[inside], np.zeros(known.shape, bool), known
     rows, columns = piece.tile.read
-    answer = model(piece.values, valid, wanted, surface.at(rows.start, columns.start), inside)
+    answer = model(piece.values, piece.known, wanted, surface.at(rows.start, columns.start), inside)
     answer.values[~wanted[inside]] = np.nan
-    values, filled = blend(piece.values[inside], answer.values, piece.holes[inside], scene.nodata)
+    values, filled = blend(piece.values[inside], answer.values, piece.holes[inside], scene.empties)
     return values, filled, known if answer.uncertainty is None else np.where(filled, answer.uncertainty, known)
 
 
@@ -250,10 +253,11 @@ def _choose_model(job: Job, scene: Scene) -> Card:
 def _check_outputs(job: Job, scene: Scene) -> None:
     wanted = [path for path in (job.output, job.out_mask, job.out_uncertainty) if path]
     inputs = [path for path in (job.mask, job.qa) if path]
-    for path in wanted:
-        others = [other for other in wanted if other is not path]
+    for number, path in enumerate(wanted):
+        others = wanted[:number] + wanted[number + 1 :]
         check_output(path, scene, job.overwrite, format=job.format, protected=[*inputs, *others])
-        sweep(os.path.dirname(path) or ".")
+        with suppress(OSError):  # a folder that can be written to but not listed
+            sweep(os.path.dirname(path) or ".")
 
 
 def _nothing_to_do(job: Job, scene: Scene, survey: Survey, notes: list[str]) -> None:
@@ -284,11 +288,12 @@ def _window(job: Job, scene: Scene, model: run.Model) -> int:
     return WINDOWS[-1]
 
 
-def _left_open(scene: Scene, tally: _Tally) -> list[str]:
+def _left_open(scene: Scene, survey: Survey, tally: _Tally) -> list[str]:
     """A sentence for each band with holes that stayed open."""
+    reasons = ["the band has no known pixel" if not count else "the model gave no number" for count in survey.count]
     return [
-        f"{left} holes of `{name}` were left open: the band has no known pixel"
-        for name, left in zip(scene.band_names, tally.left_open, strict=True)
+        f"{left} holes of `{name}` were left open: {reason}"
+        for name, left, reason in zip(scene.band_names, tally.left_open, reasons, strict=True)
         if left
     ]
 

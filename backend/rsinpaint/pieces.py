@@ -6,12 +6,10 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import rasterio
 from numpy.typing import NDArray
 
 from .raster.scene import Scene
 from .raster.scratch import Scratch
-from .raster.write import RASTERIO_ENV
 from .tiles import Tile
 
 SQUARE = 128
@@ -45,28 +43,22 @@ class Piece:
     inside: tuple[slice, slice, slice]
     """The written part of the arrays."""
     values: NDArray[Any]
-    empty: NDArray[np.bool_]
     holes: NDArray[np.bool_]
+    known: NDArray[np.bool_]
 
 
 def read_ahead(
     scene: Scene, holes: Scratch, squares: Squares, tiles: Iterator[Tile], reading: ThreadPoolExecutor
 ) -> Iterator[Piece]:
     """The pieces of a plan, each read while the one before is in use."""
-    with scene.reopen() as twin, rasterio.Env(**RASTERIO_ENV):
+    with scene.reopen() as twin:
 
         def read(tile: Tile) -> Piece:
             whole = not squares.any_in(tile)
             window = tile.write if whole else tile.read
             everything = (slice(None), slice(None), slice(None))
-            values = twin.read(*window)
-            return Piece(
-                tile,
-                everything if whole else (slice(None), *tile.inside),
-                values,
-                twin.empty(values),
-                np.zeros(values.shape, bool) if whole else holes.read(*window),
-            )
+            wanted, known = holes.read(*window)
+            return Piece(tile, everything if whole else (slice(None), *tile.inside), twin.read(*window), wanted, known)
 
         ahead: Future[Piece] | None = None
         for tile in tiles:

@@ -75,7 +75,7 @@ def plan(height: int, width: int, *, window: int | tuple[int, int], halo: int, m
 
 
 def blend(
-    values: NDArray[Any], fill: NDArray[Any], holes: NDArray[np.bool_], nodata: Sequence[float | None]
+    values: NDArray[Any], fill: NDArray[Any], holes: NDArray[np.bool_], empties: Sequence[Sequence[float]]
 ) -> tuple[NDArray[Any], NDArray[np.bool_]]:
     """Put a fill into the holes: the only place where known pixels could be lost, and are kept.
 
@@ -83,7 +83,8 @@ def blend(
         values: the scene's pixels in its own dtype, (bands, rows, columns).
         fill: float, shaped like `values`; not finite where there is no answer.
         holes: where `fill` is wanted.
-        nodata: of each band; a fill is moved off it by the smallest step that the dtype knows.
+        empties: of each band the values that say `no data`; a fill is moved off them by the smallest step that the
+            dtype knows.
 
     Returns:
         The repaired pixels in the dtype of `values`, and where holes were filled. Unfilled holes keep their value.
@@ -93,25 +94,32 @@ def blend(
     for band in range(len(values)):
         place = filled[band]
         if place.any():
-            out[band][place] = _as_dtype(fill[band][place], values.dtype, nodata[band])
+            out[band][place] = _as_dtype(fill[band][place], values.dtype, empties[band])
     return out, filled
 
 
-def _as_dtype(fill: NDArray[Any], dtype: np.dtype[Any], nodata: float | None) -> NDArray[Any]:
+def _as_dtype(fill: NDArray[Any], dtype: np.dtype[Any], empties: Sequence[float]) -> NDArray[Any]:
+    taken = sorted(value for value in empties if np.isfinite(value))
     if dtype.kind == "f":
         out = fill.astype(dtype)
-        if nodata is not None and np.isfinite(nodata):
-            empty = out == dtype.type(nodata)
-            out[empty] = np.nextafter(dtype.type(nodata), dtype.type(0 if nodata else 1))
+        for value in taken:
+            empty = out == dtype.type(value)
+            out[empty] = np.nextafter(dtype.type(value), dtype.type(0 if value else 1))
         return out
     info = np.iinfo(dtype)
     # float64 cannot name every 64-bit integer: clip short of the ends, where rounding would overflow
     highest = float(info.max) if info.max < 2**53 else float(np.nextafter(float(info.max), 0))
     out = np.clip(np.rint(fill.astype(np.float64)), float(info.min), highest).astype(dtype)
-    if nodata is not None and np.isfinite(nodata) and info.min <= nodata <= info.max:
-        empty = out == dtype.type(nodata)
-        up = fill[empty] >= nodata
-        step = np.where(up if nodata < info.max else False, 1, -1)
-        step = np.where(nodata == info.min, 1, step)
-        out[empty] = (int(nodata) + step).astype(dtype)
+    whole = [int(value) for value in taken if value == int(value) and info.min <= value <= info.max]
+    for value in whole:
+        empty = out == dtype.type(value)
+        above, below = value + 1, value - 1
+        while above in whole:
+            above += 1
+        while below in whole:
+            below -= 1
+        below = above if below < info.min else below
+        above = below if above > info.max else above
+        up = fill[empty] >= value
+        out[empty] = np.where(up, above, below).astype(dtype)
     return out

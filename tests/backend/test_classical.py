@@ -94,6 +94,15 @@ def test_banded_and_general_solver_agree(monkeypatch):
     np.testing.assert_allclose(fill(truth, ~holes, holes, zero, tension=1.0), banded, atol=1e-5)
 
 
+def test_iteration_and_factorisation_agree(monkeypatch):
+    truth, _ = case(2)
+    holes = np.random.default_rng(0).random(truth.shape) < 0.9
+    monkeypatch.setattr("rsinpaint.classical.variational.WIDEST_BAND", 0)
+    factorised = fill(truth, ~holes, holes, zero, tension=1.0)
+    monkeypatch.setattr("rsinpaint.classical.variational.LARGEST_FACTOR", 0)
+    np.testing.assert_allclose(fill(truth, ~holes, holes, zero, tension=1.0), factorised, atol=1e-4)
+
+
 def test_the_ridge_restores_a_band_that_another_one_tells():
     truth, _ = case(1)
     truth[1] = 0.7 * truth[0] + 0.1

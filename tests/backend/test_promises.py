@@ -201,3 +201,78 @@ def test_a_scene_ten_times_as_large_needs_no_more_than_a_fifth_more_memory(tmp_p
         command = [sys.executable, "-c", PEAK, str(scene), str(mask), str(output)]
         peaks.append(int(subprocess.run(command, check=True, capture_output=True, text=True).stdout))
     assert peaks[1] <= 1.2 * peaks[0]
+
+
+def test_a_fill_is_never_the_code_of_a_gap_that_no_tag_names(tmp_path):
+    """Stripes coded 0 under a nodata tag of -9999, in a scene whose values lie around 0."""
+    made = made_scenes.make(tmp_path, bands=1, height=300, width=300, dtype="float32", kind="same", collar=False)
+    values = np.round((made.truth - made.truth.mean()) * 20).astype(np.int16)
+    values[values == 0] = 1
+    values[made.holes] = 0
+    profile = {"driver": "GTiff", "height": 300, "width": 300, "count": 1, "dtype": "int16", "nodata": -9999}
+    with rasterio.open(tmp_path / "coded.tif", "w", **profile) as file:
+        file.write(values)
+    job = {"scene": str(tmp_path / "coded.tif"), "output": str(tmp_path / "out.tif"), "model": "tension-spline"}
+    report = fill(read_job(job), lambda progress: None, lambda: False)
+    out = made_scenes.read(tmp_path / "out.tif")
+    assert report.filled > 0.9 * made.holes.sum() and (out == 0).sum() + report.filled == made.holes.sum()
+
+
+def test_the_collar_of_a_scene_without_nodata_is_not_taken_for_data_when_a_quality_band_tells(tmp_path):
+    rng = np.random.default_rng(0)
+    truth = (100 + 3 * rng.random((1, 300, 300))).astype(np.uint8)
+    stripes = made_scenes.make(tmp_path, bands=1, height=300, width=300, kind="same", collar=False).holes
+    outside = np.add.outer(np.arange(300) * 0.2, np.arange(300))[None] < 60
+    values = np.where(stripes | outside, np.uint8(0), truth)
+    profile = {"driver": "GTiff", "height": 300, "width": 300, "count": 1}
+    with rasterio.open(tmp_path / "plain.tif", "w", dtype="uint8", **profile) as file:
+        file.write(values)
+    with rasterio.open(tmp_path / "QA_PIXEL.tif", "w", dtype="uint16", **profile) as file:
+        file.write(np.where(values == 0, 1, 5440).astype(np.uint16))
+    job = {
+        "scene": str(tmp_path / "plain.tif"),
+        "output": str(tmp_path / "out.tif"),
+        "qa": str(tmp_path / "QA_PIXEL.tif"),
+    }
+    report = fill(read_job(job | {"model": "tension-spline"}), lambda progress: None, lambda: False)
+    out = made_scenes.read(tmp_path / "out.tif")
+    changed = out != values
+    assert report.filled == changed.sum() > 1000
+    assert out[changed].min() >= 100
+
+
+def test_pixels_that_the_mask_band_calls_invalid_are_not_taken_for_data(tmp_path):
+    made = made_scenes.make(tmp_path, bands=1, height=120, width=120, kind="same", collar=False)
+    with rasterio.open(made.path, "r+") as scene:
+        values = scene.read()
+        values[:, :, :20] = 60000
+        scene.nodata = None
+        scene.write(values)
+        valid = np.ones(scene.shape, np.uint8) * 255
+        valid[:, :20] = 0
+        scene.write_mask(valid)
+    repair(made, tmp_path / "out.tif", model="inverse-distance")
+    out = made_scenes.read(tmp_path / "out.tif")
+    filled = made.holes & (out != values)
+    filled[:, :, :20] = False
+    assert out[filled].max() <= made.truth.max()
+
+
+@pytest.mark.parametrize("blocked", ["out_mask", "out_uncertainty"])
+def test_no_output_appears_when_another_cannot_be_completed(blocked, tmp_path, monkeypatch):
+    made = made_scenes.make(tmp_path, bands=1)
+    from rsinpaint.raster.write import Writer
+
+    real = Writer.complete
+
+    def complete(self, tags, tick=None):
+        if self.path.endswith(f"{blocked}.tif"):
+            raise OSError("the disk is gone")
+        real(self, tags, tick)
+
+    monkeypatch.setattr(Writer, "complete", complete)
+    before = sorted(os.listdir(tmp_path))
+    wanted = {name: str(tmp_path / f"{name}.tif") for name in ("out_mask", "out_uncertainty")}
+    with pytest.raises(OSError, match="gone"):
+        repair(made, tmp_path / "out.tif", model="anyband-s", **wanted)
+    assert sorted(os.listdir(tmp_path)) == before

@@ -54,7 +54,7 @@ def test_known_pixels_stay_and_no_fill_reads_as_empty(dtype, seed, at):
     fill = rng.choice([least * 4, nodata or 0.0, 7.2, 6.6, greatest * 4, np.nan], values.shape)
     if kind.kind == "f":
         fill = np.where(np.abs(fill) > greatest, 1.5, fill)
-    out, filled = blend(values, fill, holes, (nodata, nodata))
+    out, filled = blend(values, fill, holes, [() if nodata is None else (nodata,)] * 2)
     np.testing.assert_array_equal(out[~filled], values[~filled])
     np.testing.assert_array_equal(filled, holes & np.isfinite(fill))
     assert out.dtype == kind
@@ -65,5 +65,11 @@ def test_known_pixels_stay_and_no_fill_reads_as_empty(dtype, seed, at):
 def test_fills_are_rounded_and_stepped_off_nodata_towards_the_fill():
     values = np.zeros((1, 1, 4), np.int16)
     fill = np.array([[[2.6, -998.7, -999.4, 1e9]]])
-    out, _ = blend(values, fill, np.ones_like(values, bool), (-999,))
+    out, _ = blend(values, fill, np.ones_like(values, bool), ((-999,),))
     assert out.tolist() == [[[3, -998, -1000, 32767]]]
+
+
+def test_a_fill_steps_over_several_empty_values():
+    values = np.zeros((1, 1, 3), np.uint8)
+    out, _ = blend(values, np.array([[[0.2, 1.0, 254.9]]]), np.ones_like(values, bool), ((0, 1, 255),))
+    assert out.tolist() == [[[2, 2, 254]]]

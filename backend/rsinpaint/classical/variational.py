@@ -15,9 +15,9 @@ from collections.abc import Callable, Iterator
 import numpy as np
 from scipy import ndimage
 from scipy.linalg import cho_solve_banded, cholesky_banded
-from scipy.sparse import csr_matrix
+from scipy.sparse import csr_matrix, diags
 from scipy.sparse.csgraph import reverse_cuthill_mckee
-from scipy.sparse.linalg import splu
+from scipy.sparse.linalg import cg, splu
 
 from .contract import Band, Bands, Far, Mask, Masks, Places
 
@@ -26,6 +26,11 @@ NEAR = 14
 
 WIDEST_BAND = 160
 """A banded solver beats the general one up to about this half bandwidth (stripes have 15 to 40)."""
+
+LARGEST_FACTOR = 40_000
+"""Unknowns up to which the general solver factorises; beyond, its memory runs away (4 kB a pixel were seen where known
+pixels are scattered) and the system is solved by iteration."""
+TOLERANCE = 1e-7
 
 _PULL = 1e-8  # towards 0, the band's mean: keeps a hole that touches nothing known from being singular
 
@@ -159,6 +164,8 @@ def _solver(first: np.ndarray, second: np.ndarray, weight: np.ndarray, size: int
     row, column = rank[first], rank[second]
     below = row - column
     width = int(below.max())
+    if width > WIDEST_BAND and size > LARGEST_FACTOR:
+        return _iterated(matrix)
     if width > WIDEST_BAND:
         return splu(
             matrix.tocsc(), permc_spec="MMD_AT_PLUS_A", diag_pivot_thresh=0.0, options={"SymmetricMode": True}
@@ -172,5 +179,17 @@ def _solver(first: np.ndarray, second: np.ndarray, weight: np.ndarray, size: int
         out = np.empty_like(right)
         out[order] = cho_solve_banded((factor, True), right[order], overwrite_b=True, check_finite=False)
         return out
+
+    return solve
+
+
+def _iterated(matrix: csr_matrix) -> Callable[[np.ndarray], np.ndarray]:
+    """Conjugate gradients, scaled by the diagonal."""
+    scale = 1 / np.sqrt(matrix.diagonal())
+    scaled = diags(scale) @ matrix @ diags(scale)
+
+    def solve(right: np.ndarray) -> np.ndarray:
+        out, _ = cg(scaled, right * scale, rtol=TOLERANCE, maxiter=2000)
+        return out * scale
 
     return solve

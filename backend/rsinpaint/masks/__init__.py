@@ -51,6 +51,12 @@ class MaskSource(Protocol):
             bool of the same shape, 1 = hole; trusted `reach` pixels inside the window or at the scene's border.
         """
 
+    def unknown(self, rows: slice, columns: slice, empty: NDArray[np.bool_]) -> NDArray[np.bool_]:
+        """Pixels of a window that may not be trusted: what is empty, and what the source knows to be missing.
+
+        Args and answer as for `holes`.
+        """
+
 
 SOURCES: dict[str, Callable[..., MaskSource]] = {
     "nodata": Nodata,

@@ -60,6 +60,10 @@ class Marked:
             marks &= ~(everywhere & self._collar.surely_outside(rows, columns))
         return marks
 
+    def unknown(self, rows: slice, columns: slice, empty: Bools) -> Bools:
+        """What is empty, and nothing else."""
+        return empty
+
 
 class Missing:
     """Holes are what the file marks as missing, where that is no collar though the file marks the collar, too.
@@ -106,3 +110,7 @@ class Missing:
         else:
             found = marks & ~(_everywhere(marks) & self._collar.outside(rows, columns))
         return np.broadcast_to(found, empty.shape).copy()
+
+    def unknown(self, rows: slice, columns: slice, empty: Bools) -> Bools:
+        """What is empty or marked as missing: the collar, too, whether or not the scene has a nodata value."""
+        return empty | self.marks.read(rows, columns)

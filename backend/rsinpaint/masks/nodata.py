@@ -43,3 +43,7 @@ class Nodata:
         if not empty.any():
             return np.zeros(empty.shape, bool)
         return empty & ~(empty_in_all(self._scene, empty) & self._collar.outside(rows, columns))
+
+    def unknown(self, rows: slice, columns: slice, empty: Bools) -> Bools:
+        """What is empty, and nothing else."""
+        return empty

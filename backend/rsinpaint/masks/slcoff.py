@@ -222,6 +222,10 @@ class SlcOff:
             empty = empty | ((values == 0) & np.array(self.zeros)[:, None, None])
         return self._stripes.holes(rows, columns, empty)
 
+    def unknown(self, rows: slice, columns: slice, empty: Bools) -> Bools:
+        """What is empty, and nothing else."""
+        return empty
+
 
 class _Planes:
     """Empty pixels of one band, and whether any was seen that is not."""

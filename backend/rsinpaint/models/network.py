@@ -27,28 +27,19 @@ class NetworkModel:
     """A trained network that starts from a classical guess."""
 
     def __init__(self, card: Card, normal: Normal, *, device: str, threads: int | None, memory_bytes: int) -> None:
-        import torch
-        from safetensors.torch import load_file
-
-        from ..networks import build
-
         _make_repeatable(threads)
         self.device = pick_device(device)
         self.notes: list[str] = []
         self.between: Callable[[], None] = go_on
-        network = build(str(card.network), card.config)
-        state = {name: tensor.float() for name, tensor in load_file(registry.weights_path(card)).items()}
-        missing, unexpected = network.load_state_dict(state, strict=False)
-        if missing or unexpected:
-            raise JobError(
-                f"The weights of `{card.id}` do not fit network `{card.network}`: "
-                f"missing {missing[:3]}, unexpected {unexpected[:3]}",
-                remedy="Install the model again",
-                code="model_corrupt",
-            )
-        self._network = network.eval().to(self.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
-        self.multiple = int(network.multiple)  # type: ignore[arg-type]
-        self._seen = card.halo if card.halo is not None else int(network.halo)  # type: ignore[arg-type]
+        network = _with_weights(card).eval()
+        try:
+            self._network = _on_device(network, self.device)
+        except RuntimeError as problem:  # CUDA's out of memory is one, too
+            self.notes.append(f"`{self.device}` cannot be used ({str(problem).splitlines()[0]}): the CPU does the work")
+            self.device = "cpu"
+            self._network = _on_device(network, "cpu")
+        self.multiple = int(network.multiple)
+        self._seen = card.halo if card.halo is not None else int(network.halo)
         # a pixel that is written may hang on guesses `_seen` away, which hang on known pixels near them
         self.halo = max(REACH, self._seen)
         self._guess = GUESSES[str(card.first_guess)] if card.first_guess else None
@@ -144,7 +135,10 @@ class NetworkModel:
             return 1
         import torch
 
-        free, _ = torch.cuda.mem_get_info(self.device)
+        try:
+            free, _ = torch.cuda.mem_get_info(self.device)
+        except RuntimeError:
+            return 1
         return max(1, int(free * 0.75 / (BYTES_A_PIXEL * np.prod(shape))))
 
     def _try(self, part: Sequence[tuple[Any, Any]]) -> list[tuple[Any, Any]] | None:
@@ -172,6 +166,47 @@ class NetworkModel:
             import torch
 
             torch.cuda.empty_cache()
+
+
+def _with_weights(card: Card) -> Any:
+    """The card's network with its weights, on the CPU.
+
+    Raises:
+        JobError: the card asks for what is not there, or the weights do not fit.
+    """
+    from safetensors.torch import load_file
+
+    from ..networks import NETWORKS, build
+
+    def corrupt(what: str) -> JobError:
+        return JobError(f"Model `{card.id}`: {what}", remedy="Install the model again", code="model_corrupt")
+
+    if card.network not in NETWORKS:
+        raise corrupt(f"there is no network `{card.network}`, only {', '.join(NETWORKS)}")
+    if card.normalisation != "mean-std":
+        raise corrupt(f"normalisation `{card.normalisation}` cannot be done yet, only `mean-std`")
+    try:
+        network: Any = build(card.network, card.config)
+    except (TypeError, ValueError) as problem:
+        raise corrupt(f"its config does not suit network `{card.network}` ({problem})") from None
+    if network.halo is None or card.window is not None:
+        raise corrupt(f"network `{card.network}` looks at all of its input, which cannot be done on whole scenes yet")
+    state = {name: tensor.float() for name, tensor in load_file(registry.weights_path(card)).items()}
+    try:
+        network.load_state_dict(state)
+    except RuntimeError as problem:
+        fault = str(problem).replace("\n", " ")[:200]
+        raise corrupt(f"its weights do not fit network `{card.network}` ({fault})") from None
+    return network
+
+
+def _on_device(network: Any, device: str) -> Any:
+    """The network on a device that has shown that it can compute: a driver may list one that torch has no code for."""
+    import torch
+
+    moved = network.to(device, memory_format=torch.channels_last)
+    (torch.ones(8, device=device) * 2).sum().item()
+    return moved
 
 
 def go_on() -> None:

@@ -146,6 +146,15 @@ class Scene:
                 empty[plane] |= values[plane] == 0
         return empty
 
+    @property
+    def empties(self) -> tuple[tuple[float, ...], ...]:
+        """Of each band the values that say `no data` here or in an output: a fill must not take one."""
+        every = zip(self.nodata, self.nodata_tags, self.zeros, strict=True)
+        return tuple(
+            tuple(dict.fromkeys(value for value in (own, tag, 0.0 if zero else None) if value is not None))
+            for own, tag, zero in every
+        )
+
     def _planes_of(self, attribute: str) -> tuple[Any, ...]:
         return tuple(getattr(self.datasets[place], attribute)[index - 1] for place, index in self.planes)
 

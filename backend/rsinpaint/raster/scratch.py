@@ -1,6 +1,5 @@
-"""Where the holes of a scene are kept between finding and filling them: on disk, so that memory stays bounded."""
+"""What is known of each pixel is kept between deciding and filling: on disk, so that memory stays bounded."""
 
-import os
 from types import TracebackType
 from typing import Any, Self
 
@@ -8,6 +7,7 @@ import numpy as np
 import rasterio
 from numpy.typing import NDArray
 
+from .files import GDAL_ERRORS
 from .grid import placed_or_not
 from .publish import discard, temporary_name, write_error
 from .scene import Scene
@@ -15,8 +15,12 @@ from .scene import Scene
 BLOCK = 512
 
 
+KNOWN, HOLE, OTHER = 0, 1, 2
+"""Trusted; to be filled; neither: collar, and what is empty without being a hole."""
+
+
 class Scratch:
-    """Bool planes of a scene, (bands, rows, columns), in a temporary file beside an output; a context manager.
+    """A number for each pixel, (bands, rows, columns), in a temporary file beside an output; a context manager.
 
     First everything is written, then `done_writing`, then it is read, by one thread.
 
@@ -43,24 +47,27 @@ class Scratch:
         try:
             with placed_or_not():
                 self._dataset = rasterio.open(self._name, "w", **profile)
-        except rasterio.errors.RasterioError as problem:
+        except GDAL_ERRORS as problem:
             raise write_error(output, problem) from problem
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, kind: type | None, error: BaseException | None, trace: TracebackType | None) -> None:
-        self._dataset.close()
-        discard(self._name)
-        if os.path.exists(self._name + ".aux.xml"):
-            os.remove(self._name + ".aux.xml")
+        try:
+            self._dataset.close()
+        except GDAL_ERRORS:
+            if error is None:
+                raise
+        finally:
+            discard(self._name)
 
-    def write(self, rows: slice, columns: slice, holes: NDArray[np.bool_]) -> None:
+    def write(self, rows: slice, columns: slice, holes: NDArray[np.bool_], known: NDArray[np.bool_]) -> None:
         """Keep one window, in whole blocks of `BLOCK` or up to the scene's edge."""
         window = ((rows.start, rows.stop), (columns.start, columns.stop))
         try:
-            self._dataset.write(holes.astype(np.uint8), window=window)
-        except rasterio.errors.RasterioError as problem:
+            self._dataset.write(np.where(holes, HOLE, np.where(known, KNOWN, OTHER)).astype(np.uint8), window=window)
+        except GDAL_ERRORS as problem:
             raise write_error(self._output, problem) from problem
 
     def done_writing(self) -> None:
@@ -69,8 +76,8 @@ class Scratch:
         with placed_or_not():
             self._dataset = rasterio.open(self._name)
 
-    def read(self, rows: slice, columns: slice) -> NDArray[np.bool_]:
-        """A window, (bands, rows, columns)."""
+    def read(self, rows: slice, columns: slice) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
+        """Holes and known pixels of a window, (bands, rows, columns) each."""
         window = ((rows.start, rows.stop), (columns.start, columns.stop))
-        holes: NDArray[np.bool_] = self._dataset.read(window=window).astype(np.bool_)
-        return holes
+        flags = self._dataset.read(window=window)
+        return flags == HOLE, flags == KNOWN

@@ -82,7 +82,7 @@ class Writer:
         self._temporary, self._cog = temporary_name(output, "part"), temporary_name(output, "cog")
         self._sums: list[tuple[slice, slice, int]] = []
         self._dataset: Any = None
-        self._done = False
+        self._done, self._finished = False, ""
         try:
             with placed_or_not():
                 self._dataset = rasterio.open(self._temporary, "w", **profile)
@@ -126,7 +126,12 @@ class Writer:
         self._sums.append((rows, columns, _checksum(values, mask)))
 
     def publish(self, tags: Mapping[str, str], tick: Tick | None = None) -> None:
-        """Finish the file, prove by reading it back that it holds what was written, and give it its name.
+        """Finish the file, and give it its name: `complete` and `rename` in one."""
+        self.complete(tags, tick)
+        self.rename()
+
+    def complete(self, tags: Mapping[str, str], tick: Tick | None = None) -> None:
+        """Finish the file and prove by reading it back that it holds what was written.
 
         The proof is needed: with a full disk `close` returns without an error and leaves a file that cannot be
         opened, or whose last blocks are missing (seen with GDAL 3.10). It costs half as much as writing.
@@ -136,7 +141,7 @@ class Writer:
             tick: called with the fraction that is proven; may raise Cancelled, which leaves nothing behind.
 
         Raises:
-            JobError: the disk is full, the file cannot be written, or exists since and may not be replaced.
+            JobError: the disk is full or the file cannot be written.
         """
         missing = self._scene.height * self._scene.width - sum(
             (rows.stop - rows.start) * (columns.stop - columns.start) for rows, columns, _ in self._sums
@@ -147,7 +152,20 @@ class Writer:
             put_tags(None if self.plain else self._scene, self._dataset, tags)
             finished = self._finish()
             self._prove(finished, tick or (lambda fraction: None))
-            publish(finished, self.path, overwrite=self.overwrite)
+        except BaseException as problem:
+            self._fail(problem)
+        self._finished = finished
+
+    def rename(self) -> None:
+        """Give the completed file its name.
+
+        Raises:
+            JobError: a file of this name exists since and may not be replaced, or is held open by somebody.
+        """
+        if not self._finished:
+            raise ValueError(f"`{self.path}` is not complete")
+        try:
+            publish(self._finished, self.path, overwrite=self.overwrite)
         except GDAL_ERRORS as problem:
             self._fail(problem)
         finally:
