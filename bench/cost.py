@@ -15,6 +15,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from multiprocessing import get_context
 from pathlib import Path
 
 import numpy as np
@@ -88,7 +89,9 @@ def main() -> int:
     folder = Path(tempfile.mkdtemp(prefix="rsinpaint-cost-", dir=given.folder))
     scene, out = folder / "scene.tif", folder / "out.tif"
     try:
-        share = make_scene(scene, given.rows, given.columns, given.source)
+        # in a process of its own: a child inherits the peak of the memory of the process that starts it
+        with get_context("spawn").Pool(1) as pool:
+            share = pool.apply(make_scene, (scene, given.rows, given.columns, given.source))
         program = str(Path(sys.executable).with_name("rsinpaint"))
         runs = {
             f"rsinpaint fill, {model}": [

@@ -4,7 +4,7 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
-PACKAGES=(qgis python3-qgis python3-venv python3-pytest xvfb xauth xdotool openbox)
+PACKAGES=(qgis python3-qgis python3-venv python3-pytest xvfb xauth xdotool openbox)  # the last five for the tests alone
 
 say() { printf 'setup: %s\n' "$*"; }
 stop() { printf 'setup: %s\n' "$@" >&2; exit 1; }
