@@ -138,7 +138,8 @@ def main() -> int:
     count = f"{len(scenes)} scenes, windows of {given.crop} px" if given.crop else f"{len(scenes)} whole scenes"
     text = "\n".join(
         [
-            f"Mean hole-only PSNR in dB over {count}; ours in bold. Made by `{COMMAND}`, seed {given.seed}.",
+            f"Mean hole-only PSNR in dB over {count}; ours in bold. Made by `{COMMAND}`, seed {given.seed}; "
+            "CPU seconds contain the start of torch, which weighs on small windows.",
             "",
             as_table(runs, given.masks, models),
             "",

@@ -23,7 +23,8 @@ WINDOW = 1024
 def damage(job: DamageJob, progress: Progressing, cancelled: Callable[[], bool]) -> DamageReport:
     """Hide known pixels behind gaps of a kind; the same job gives the same gaps.
 
-    The gaps are laid out for the whole scene at once (one byte a pixel), since clouds and strokes have no tiles.
+    The gaps are laid out for the whole scene at once (about 30 bytes a pixel while they are made), since clouds and
+    strokes have no tiles.
 
     Raises:
         JobError: something is wrong with the scene, the kind or the output; nothing is left behind.
@@ -33,9 +34,9 @@ def damage(job: DamageJob, progress: Progressing, cancelled: Callable[[], bool])
     with ExitStack() as stack:
         scene = stack.enter_context(open_scene(job.scene, nodata=job.nodata))
         stack.enter_context(rasterio.Env(**rasterio_env(scene, WINDOW)))
-        for path in (job.output, job.mask_output):
+        for path, other in ((job.output, job.mask_output), (job.mask_output, job.output)):
             if path:
-                check_output(path, scene, job.overwrite)
+                check_output(path, scene, job.overwrite, protected=[other] if other else [])
         nodata = _nodata(scene)
         gaps = simulate(job.kind, (scene.height, scene.width), amount=job.amount, seed=job.seed)
         writer = stack.enter_context(write_like(scene, job.output, overwrite=job.overwrite, nodata=nodata))
@@ -48,14 +49,17 @@ def damage(job: DamageJob, progress: Progressing, cancelled: Callable[[], bool])
             if cancelled():
                 raise Cancelled
             values = scene.read(*tile.write)
-            hole = gaps[tile.write] & ~scene.empty(values)
+            hole = gaps[tile.write] & ~scene.empty(values) & np.array(scene.fillable)[:, None, None]
             hidden += int(hole.sum())
             writer.write(*tile.write, _emptied(values, hole, nodata))
             if mask:
                 mask.write(*tile.write, np.logical_or.reduce(hole, keepdims=True).astype(np.uint8))
         if mask:
-            mask.publish({})
-        writer.publish({"RSINPAINT_DAMAGE": f"{job.kind} {job.amount} {job.seed}"})
+            mask.complete({})
+        writer.complete({"RSINPAINT_DAMAGE": f"{job.kind} {job.amount} {job.seed}"})
+        writer.rename()
+        if mask:
+            mask.rename()
         pixels = scene.height * scene.width * scene.count
     return DamageReport(
         output=job.output,
