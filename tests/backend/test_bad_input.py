@@ -89,6 +89,15 @@ def test_a_mask_of_another_size_or_grid(change, tmp_path):
     assert "other.tif" in said and "grid" in said
 
 
+def test_polygons_that_are_not_understood(tmp_path):
+    made = made_scenes.make(tmp_path)
+    ring = [[500100, "here"], [500200, 5199900], [500300, 5199800], [500100, "here"]]
+    polygon = {"type": "Polygon", "coordinates": [ring]}
+    (tmp_path / "odd.geojson").write_text(json.dumps({"type": "Feature", "geometry": polygon, "properties": {}}))
+    said = refuse(tmp_path, made.path, "-o", tmp_path / "out.tif", "--mask", tmp_path / "odd.geojson")
+    assert "odd.geojson" in said
+
+
 def test_an_output_that_cannot_be_made(tmp_path):
     made = made_scenes.make(tmp_path)
     arguments = (made.path, "--mask", made.mask, "--model", "harmonic", "-o")

@@ -89,12 +89,15 @@ def vector(path: str, scene: Any, layer: str | None = None) -> Marked:
     shapes, crs = read_polygons(path, layer)
     if not shapes:
         raise JobError(f"`{path}` holds no polygon", "polygons around what is to be filled")
-    if crs and scene.crs:
-        try:
-            source = CRS.from_user_input(crs)
-        except CRSError as problem:
-            raise JobError(f"The CRS of `{path}` is not understood: {problem}", code="input_unreadable") from None
-        if source != scene.crs:
-            shapes = [transform_geom(source, scene.crs, shape) for shape in shapes]
+    try:
+        source = CRS.from_user_input(crs) if crs and scene.crs else None
+    except CRSError as problem:
+        raise JobError(f"The CRS of `{path}` is not understood: {problem}", code="input_unreadable") from None
     hint = "Do the polygons lie on the scene, and do both have the right CRS?"
-    return Marked(f"polygons {Path(path).name}", PolygonMarks(shapes, scene.transform), hint)
+    try:
+        if source is not None and source != scene.crs:
+            shapes = [transform_geom(source, scene.crs, shape) for shape in shapes]
+        marks = PolygonMarks(shapes, scene.transform)
+    except (TypeError, ValueError) as problem:
+        raise JobError(f"`{path}` holds a polygon that is not understood: {problem}", code="input_unreadable") from None
+    return Marked(f"polygons {Path(path).name}", marks, hint)
