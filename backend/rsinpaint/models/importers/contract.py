@@ -1,6 +1,7 @@
 """What an importer is, and the ways in which published files hold their tensors."""
 
 import pickle
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Collection, Mapping
 from functools import cached_property
 from pathlib import Path
@@ -20,15 +21,15 @@ _WRAPPERS = ("netG_state_dict", "generator", "params_ema", "state_dict", "netD_s
 """Names under which training programs keep a state dictionary; generators come first."""
 
 
-class Importer:
+class Importer(ABC):
     """Turns one system's published files into card fields and a state dictionary of ours."""
 
     title = ""
     """The system's name, for messages."""
 
+    @abstractmethod
     def layouts(self) -> Mapping[str, Keys]:
         """Part -> its key list as published, without `module.`: what can be imported, such as `generator`."""
-        raise NotImplementedError
 
     def discriminators(self) -> Mapping[str, Keys]:
         """Likewise the key lists that belong to the system and cannot fill anything: refused in clear words."""
@@ -43,6 +44,7 @@ class Importer:
         """True for exactly the key lists of `layouts`. Shapes are not looked at: `convert` reads the config there."""
         return frozenset(keys) in self.known.values()
 
+    @abstractmethod
     def convert(self, state: State, path: Path) -> tuple[dict[str, Any], State]:
         """Card fields and the renamed tensors.
 
@@ -57,7 +59,6 @@ class Importer:
         Raises:
             JobError: a shape fits no config, or the other file is missing.
         """
-        raise NotImplementedError
 
 
 def keys_of(make: Callable[[], nn.Module]) -> Keys:
