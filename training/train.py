@@ -25,6 +25,7 @@ from torchmetrics import MeanMetric
 from rsinpaint.networks import build
 
 from .batches import Batch, BatchRecipe, crops_seen, make_batch
+from .begin import grow, weights_in
 from .crops import CropRecipe
 from .evaluate import evaluate, picture
 from .losses import hole_l1, hole_rmse, laplace_nll
@@ -43,6 +44,9 @@ class Recipe:
     """Other places, for choosing the best checkpoint; never graded scenes."""
     network: str
     network_config: dict[str, Any]
+    begin: Path | None = None
+    """Weights of a smaller or equal network to begin with, safetensors or a checkpoint (see `begin.grow`); None: from
+    nothing."""
     crops: CropRecipe = field(default_factory=CropRecipe)
     store: int = 12000
     """Crops made in all."""
@@ -102,6 +106,8 @@ def open_run(recipe: Recipe, fabric: Fabric) -> State:
     """A fresh state, or the one that the run's folder holds."""
     fabric.seed_everything(recipe.seed, verbose=False)
     network = build(recipe.network, recipe.network_config).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    if recipe.begin:
+        grow(network, weights_in(recipe.begin))
     chosen = optimisers(network, recipe.muon, recipe.adamw)
     network, *chosen = fabric.setup(network, *chosen)
     average = AveragedModel(network.module, multi_avg_fn=get_ema_multi_avg_fn(recipe.ema))
