@@ -1,4 +1,7 @@
-"""Losses of a network that finds holes by itself: (N, 1, rows, columns) in [0, 1], 1 = hole. All give a scalar."""
+"""Losses of a network that finds holes by itself: (N, 1, rows, columns) in [0, 1], 1 = hole. All give a scalar.
+
+And the share by which what it found overlaps with what is missing, for choosing a checkpoint.
+"""
 
 import numpy as np
 import torch
@@ -35,3 +38,15 @@ def mask_loss(found: Tensor, holes: Tensor, *, soft_weight: float = 1.0, dice_we
     """
     soft = F.l1_loss(found, soft_target(holes))
     return F.binary_cross_entropy(found, holes) + soft_weight * soft + dice_weight * dice(found, holes)
+
+
+def iou(found: Tensor, holes: Tensor, *, threshold: float = 0.5) -> Tensor:
+    """Pixels found and missing by pixels found or missing, each sample counting alike; 1 where there are neither.
+
+    Args:
+        found: in [0, 1]; above `threshold` counts as found.
+        holes: 0 or 1.
+    """
+    ours, theirs = found > threshold, holes > 0
+    both, either = (ours & theirs).sum((1, 2, 3)), (ours | theirs).sum((1, 2, 3))
+    return torch.where(either > 0, both / either.clamp(min=1), 1.0).mean()

@@ -8,7 +8,9 @@ from rsinpaint.errors import JobError
 from rsinpaint.models.importers import import_weights
 from rsinpaint.models.importers.cmun import published
 from rsinpaint.networks import build
+from rsinpaint.networks.blocks import corners, crop
 from rsinpaint.networks.cmun import Cmun, Discriminator, MultiDiscriminator
+from training.adversarial import ADVERSARIAL
 
 RUNS = known.answers("cmun_G")["runs"]
 
@@ -85,11 +87,56 @@ def test_an_answer_does_not_depend_on_the_rest_of_the_batch():
     torch.testing.assert_close(together, again, rtol=0, atol=0)
 
 
+def test_the_answer_is_the_refined_picture_and_not_the_coarse_one():
+    """Published fault 3: the test program took the first of the pair."""
+    torch.manual_seed(0)
+    network, image, holes = Cmun(width=8).eval(), torch.rand(1, 3, 32, 32) * 2 - 1, torch.ones(1, 1, 32, 32)
+    with torch.inference_mode():
+        answer, (coarse, refined) = network(image, holes), network.generate(image, holes)
+    assert torch.equal(answer["fill"], refined) and torch.equal(answer["coarse"], coarse)
+    assert float((coarse - refined).abs().max()) > 1e-3
+
+
+@pytest.mark.parametrize("kind", [Discriminator, MultiDiscriminator])
+def test_scoring_moves_nothing_in_the_discriminator(kind):
+    """Published fault 4, too: the vectors of the spectral norm moved."""
+    torch.manual_seed(0)
+    network, picture, mask = kind().eval(), torch.rand(2, 3, 256, 256), torch.ones(2, 1, 256, 256)
+    before = {name: tensor.clone() for name, tensor in network.state_dict().items()}
+    with torch.inference_mode():
+        together, alone = network(picture, mask), network(picture[:1], mask[:1])
+    torch.testing.assert_close(together[:1], alone, rtol=0, atol=1e-5)
+    assert all(torch.equal(tensor, before[name]) for name, tensor in network.state_dict().items())
+
+
+@pytest.mark.parametrize("mode", ["as_published", "corrected"])
+def test_what_lies_in_the_holes_changes_nothing(mode):
+    torch.manual_seed(0)
+    network, image, holes = Cmun(width=8, mode=mode).eval(), torch.rand(1, 3, 32, 32), torch.zeros(1, 1, 32, 32)
+    holes[..., 8:20, 4:30] = 1
+    with torch.inference_mode():
+        first, second = (network(image + lift * holes, holes)["fill"] for lift in (0.0, 1000.0))
+    torch.testing.assert_close(first, second, rtol=0, atol=1e-5)
+
+
 def test_the_corrected_answer_does_not_carry_the_spread_of_the_training_pictures():
     """Published fault 7: batch norm after the output layer."""
     last = ("coarse.16.bn.running_mean", "upsample.6.bn.running_mean")
     assert set(last) <= set(Cmun(width=8, mode="as_published").state_dict())
     assert not set(last) & set(Cmun(width=8).state_dict())
+
+
+@pytest.mark.parametrize("place", [(0, 0), (0, 65), (31, 40), (66, 79), (40, 0)])
+def test_the_local_square_contains_the_hole_wherever_it_lies(place):
+    """Published fault 5: it was the top left corner for ever."""
+    row, column = place
+    holes = torch.zeros(2, 1, 96, 100)
+    holes[1, 0, row : row + 30, column : column + 21] = 1
+    places = corners(holes, 48)
+    assert places[0] == (0, 0)  # no hole at all
+    view = crop(holes, places, 48)
+    assert view.shape == (2, 1, 48, 48)
+    assert float(view[1].sum()) == 30 * 21 == float(holes[1].sum())
 
 
 @pytest.mark.parametrize("mix", [False, True])
@@ -126,7 +173,9 @@ def test_corrected_scores_are_logits_that_reach_the_margins():
     picture, mask = torch.rand(1, 3, 256, 256), torch.ones(1, 1, 256, 256)
     network = MultiDiscriminator().eval()
     torch.nn.init.constant_(network.both_head.bias, -5)
-    assert network(picture, mask).item() < -1
+    made = network(picture, mask).detach()
+    assert made.item() < -1
+    assert float(ADVERSARIAL["hinge"].discriminator(torch.full_like(made, 2), made)) == 0  # it can be satisfied
     assert Discriminator().eval()(picture, mask).shape == (1, 1)
 
 

@@ -133,6 +133,12 @@ def test_drop_path_acts_in_training_when_corrected(mode, acts):
     assert any(not torch.equal(passes[0], other) for other in passes[1:]) == acts
 
 
+def test_the_published_rates_of_dropping_paths_rise_over_the_blocks():
+    """0.2 for the last block of each level, 0 for the first."""
+    rates = [block.drop_path.rate for block in small(drop_path=0.2).encoder8.blocks]
+    assert rates == pytest.approx([0, 0.2 / 3, 0.4 / 3, 0.2])
+
+
 def test_drop_path_keeps_the_mean():
     torch.manual_seed(0)
     kept = DropPath(0.25)(torch.ones(20_000, 1, 1))
@@ -145,6 +151,31 @@ def test_flat_pictures_and_full_masks_have_edge_maps(share):
     """Published fault 5: 0 / 0."""
     image = torch.full((1, 3, 64, 64), 0.7)
     assert cshe.edge_map(image, torch.full((1, 1, 64, 64), share)).eq(0).all()
+
+
+def test_black_pixels_that_are_known_are_no_holes():
+    """Published fault 10: zero was taken for missing."""
+    network = small().eval()
+    image, edges = torch.rand(1, 3, 64, 64), torch.zeros(1, 1, 64, 64)
+    image[..., 20:30, 20:30] = 0
+    holes = torch.zeros(1, 1, 64, 64)
+    with torch.inference_mode():
+        plain = network(image, holes, edges)["fill"]
+        holes[..., 20:30, 20:30] = 1
+        assert float((network(image, holes, edges)["fill"] - plain).abs().max()) > 1e-4
+
+
+@pytest.mark.parametrize("mode", ["as_published", "corrected"])
+def test_the_guess_in_the_holes_is_seen_by_the_edge_map_alone(mode):
+    """The picture itself is 0 there; and what the edge map shows in the holes is 0, too."""
+    torch.manual_seed(1)
+    network, image, holes = small(mode).eval(), torch.rand(1, 3, 64, 64), torch.zeros(1, 1, 64, 64)
+    holes[..., 16:40, 16:40] = 1
+    shown = cshe.edge_map(image, holes)
+    assert shown[..., 16:40, 16:40].eq(0).all() and float(shown.max()) == 1
+    with torch.inference_mode():
+        fills = [network(image + lift * holes, holes, shown)["fill"] for lift in (0.0, 5.0)]
+    assert torch.equal(*fills)
 
 
 def test_a_hole_in_one_band_is_a_hole_in_all():

@@ -8,6 +8,7 @@ import known
 from rsinpaint.networks.blocks import PatchDiscriminator
 from rsinpaint.networks.canny import canny
 from rsinpaint.networks.edge_learning import EdgeGenerator, EdgeLearning, ImageGenerator, luma, painted_white
+from training.adversarial import ADVERSARIAL
 
 DTYPES = pytest.mark.parametrize("dtype", [torch.float64, torch.float32], ids=str)
 MAKERS = {
@@ -116,6 +117,20 @@ def test_what_lies_in_the_holes_changes_nothing_when_corrected(layout, mode, lea
     assert torch.equal(first["fill"], second["fill"]) != leaks
 
 
+def test_canny_knows_nothing_of_what_is_not_known_and_finds_nothing_where_nothing_is():
+    """Published fault 5, in the pre-processing itself."""
+    torch.manual_seed(2)
+    plane, known_ones = torch.rand(1, 1, 24, 28), torch.ones(1, 1, 24, 28)
+    known_ones[..., 8:16, 9:20] = 0
+    other = torch.where(known_ones > 0, plane, 1e6)
+    thresholds = {"sigma": 0.7, "low": 0.05, "high": 0.1}
+    edges = canny(plane, known_ones, **thresholds)
+    assert torch.equal(edges, canny(other, known_ones, **thresholds))
+    assert edges.sum() > 0 and edges[..., 7:17, 8:21].eq(0).all()
+    assert canny(plane, torch.zeros_like(plane), **thresholds).eq(0).all()
+    assert canny(torch.full_like(plane, 0.6), known_ones, **thresholds).eq(0).all()
+
+
 def test_values_that_are_not_finite_in_the_holes_do_no_harm():
     network, image, holes = small(), torch.rand(1, 3, 32, 32), torch.zeros(1, 1, 32, 32)
     holes[..., 8:20, 8:20] = 1
@@ -154,6 +169,52 @@ def test_spectral_norm_acts():
         assert torch.linalg.matrix_norm(part.weight.flatten(1), 2).item() == pytest.approx(1, abs=0.02)
     turned = network.decoder[0].weight.transpose(0, 1).flatten(1)
     assert torch.linalg.matrix_norm(turned, 2).item() == pytest.approx(1, abs=0.02)
+
+
+def scores(discriminator: PatchDiscriminator, picture: Tensor) -> Tensor:
+    return discriminator(picture)[0]
+
+
+def test_the_discriminator_learns_from_what_a_frozen_generator_makes():
+    """Published fault 1: the fake loss was taken on a detached score; D saw reals only and drifted to "real"."""
+    torch.manual_seed(0)
+    discriminator = PatchDiscriminator(inputs=1).train()
+    real, made = torch.rand(1, 1, 24, 24).round(), torch.rand(1, 1, 24, 24)
+    gaps = []
+    for _ in range(4):
+        discriminator.zero_grad()
+        of_real, of_made = scores(discriminator, real), scores(discriminator, made)
+        gaps.append(float((of_real.mean() - of_made.mean()).detach()))
+        if len(gaps) == 1:  # its own gradient, without that of the real
+            ADVERSARIAL["squares"].discriminator(of_real.detach(), of_made).backward(retain_graph=True)
+            slope = discriminator.conv5[0].weight_orig.grad
+            assert slope is not None and float(slope.abs().max()) > 0
+            discriminator.zero_grad()
+        ADVERSARIAL["squares"].discriminator(of_real, of_made).backward()
+        with torch.no_grad():
+            for weight in discriminator.parameters():
+                weight -= 5e-3 * weight.grad.sign()
+    assert gaps[-1] > max(gaps[0], 0) + 0.02
+
+
+@pytest.mark.parametrize("name", ADVERSARIAL)
+def test_a_last_smaller_batch_is_like_any_other(name):
+    """Published fault 4, and ECEA's 10: labels had the configured batch size."""
+    torch.manual_seed(0)
+    discriminator, losses = PatchDiscriminator(inputs=1).eval(), ADVERSARIAL[name]
+    picture = torch.rand(1, 1, 32, 40)
+    one, three = scores(discriminator, picture), scores(discriminator, picture.expand(3, -1, -1, -1))
+    for real, made in ((three, one), (one, three), (three, three)):
+        torch.testing.assert_close(losses.discriminator(real, made), losses.discriminator(one, one))
+    torch.testing.assert_close(losses.generator(three), losses.generator(one))
+
+
+@pytest.mark.parametrize(("rows", "columns"), [(20, 52), (64, 24)])
+def test_sides_need_not_be_equal_nor_256(rows, columns):
+    """Published fault 7."""
+    image = torch.rand(1, 3, rows, columns)
+    answer = small()(image, torch.ones(1, 1, rows, columns))
+    assert answer["fill"].shape == image.shape and answer["edges"].shape == (1, 1, rows, columns)
 
 
 def test_a_layout_that_is_not_there_is_refused():

@@ -15,6 +15,8 @@ CONFIGS: dict[str, dict[str, object]] = {
     "ecea": {"size": 64, "embed": 16},
     "edge_learning": {"bands": 3, "width": 8, "blocks": 2},
     "ocean_gated": {"bands": 3, "width": 8},
+    "simt": {"width": 8},
+    "simt_men": {"width": 8},
     "spa_gan": {"bands": 3},
 }
 """Small, and for three bands."""

@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+from torch.utils._python_dispatch import TorchDispatchMode
 
 import known
 from rsinpaint.networks.ocean_gated import Discriminator, OceanGated
@@ -121,6 +122,50 @@ def test_gradients_of_a_constant_picture_are_finite():
     network = small().train()
     network(torch.full((2, 2, 32, 32), 0.5), torch.ones(2, 1, 32, 32))["fill"].sum().backward()
     assert all(torch.isfinite(weight.grad).all() for weight in network.parameters() if weight.grad is not None)
+
+
+class _Largest(TorchDispatchMode):
+    """Notes the largest tensor that any operation makes, in numbers."""
+
+    numbers = 0
+
+    def __torch_dispatch__(self, function, types, args=(), kwargs=None):
+        made = function(*args, **(kwargs or {}))
+        for tensor in made if isinstance(made, tuple | list) else [made]:
+            if isinstance(tensor, torch.Tensor):
+                self.numbers = max(self.numbers, tensor.numel())
+        return made
+
+
+@pytest.mark.parametrize(("mode", "makes_it"), [("as_published", True), ("corrected", False)])
+def test_the_corrected_attention_never_makes_the_matrix_of_all_pairs(mode, makes_it):
+    """Published fault 8: 1 GiB a sample at 512 x 512."""
+    attention, x, largest = small(mode).attention, torch.randn(1, 32, 40, 40), _Largest()
+    with torch.no_grad(), largest:
+        attention(x)
+    assert (largest.numbers >= 1600**2) == makes_it
+
+
+@pytest.mark.parametrize("mode", ["as_published", "corrected"])
+def test_what_lies_in_the_holes_changes_nothing(mode):
+    torch.manual_seed(0)
+    image, holes = torch.rand(1, 2, 32, 32), torch.zeros(1, 1, 32, 32)
+    holes[..., 8:20, 4:30] = 1
+    with torch.inference_mode():
+        first, second = (small(mode)(image + lift * holes, holes)["fill"] for lift in (0.0, 1000.0))
+    torch.testing.assert_close(first, second, rtol=0, atol=1e-5)
+
+
+@pytest.mark.parametrize("mode", ["as_published", "corrected"])
+def test_one_constant_band_beside_others_is_no_trouble(mode):
+    """Published fault 7: a span of 0 to divide by."""
+    image, holes = torch.rand(1, 2, 32, 32), (torch.rand(1, 1, 32, 32) > 0.8).float()
+    image[:, 1] = 7.0
+    with torch.inference_mode():
+        answer = small(mode)(image, holes)
+    assert all(torch.isfinite(plane).all() for plane in answer.values())
+    if mode == "corrected":
+        torch.testing.assert_close(answer["fill"][:, 1], image[:, 1], rtol=0, atol=1e-3)
 
 
 def test_crops_differ_from_step_to_step_when_corrected():

@@ -1,21 +1,19 @@
 """SpA-GAN is the published network number by number, and its corrected form lacks the published faults."""
 
-from pathlib import Path
-
 import numpy as np
 import pytest
 import torch
 from safetensors.torch import load_file
 
 import known
-from rsinpaint.models import weights
+from rsinpaint.models import registry, weights
 from rsinpaint.models.card import read_card
 from rsinpaint.models.importers.spa_gan import DISCRIMINATOR, GENERATOR
 from rsinpaint.networks import build
-from rsinpaint.networks.spa_gan import SpaGan, SpaGanDiscriminator, attention_target
+from rsinpaint.networks.spa_gan import SpaGan, SpaGanDiscriminator
 
-PUBLISHED = Path(__file__).parents[1] / "fixtures" / "spa_gan"
-"""The published weights as the importer gives them, in float32, with their cards."""
+PUBLISHED = registry.BUNDLED
+"""Holds the published weights as the importer gives them, in float32, with their cards."""
 DTYPES = pytest.mark.parametrize("dtype", [torch.float64, torch.float32], ids=str)
 
 
@@ -36,7 +34,7 @@ def generator(name: str, dtype: torch.dtype) -> SpaGan:
 def test_the_published_weights_are_the_ones_that_their_cards_speak_of(name):
     card = read_card(PUBLISHED / f"spa-gan-{name}.json")
     weights.check(PUBLISHED / card.weights.file, card.weights.bytes, card.weights.sha256, "")
-    assert "MIT" in card.licence and "Penn000" in (PUBLISHED / "LICENSE.txt").read_text(encoding="ascii")
+    assert "MIT" in card.licence and "Penn000" in (PUBLISHED / "spa-gan-LICENSE.txt").read_text(encoding="ascii")
 
 
 @DTYPES
@@ -124,26 +122,6 @@ def test_tiles_cut_from_the_picture_equal_the_whole_bit_for_bit():
         whole = network.restored(picture)[1]
         part = network.restored(picture[..., 14:106, 8:100])[1]
     assert torch.equal(part[..., 36:56, 36:56], whole[..., 50:70, 44:64])
-
-
-def test_the_target_of_the_attention_marks_bright_cloud_only_when_corrected():
-    """Published fault 1: the sign of the difference."""
-    truth = torch.full((1, 3, 4, 5), 90.0)
-    cloudy = truth.clone()
-    cloudy[..., :2] = 250
-    assert attention_target(cloudy, truth)[..., :2].eq(1).all()
-    assert attention_target(cloudy, truth)[..., 2:].eq(0).all()
-    assert attention_target(cloudy, truth, "as_published").eq(0).all()
-
-
-def test_the_target_of_the_attention_has_the_known_means():
-    recorded = known.answers("preprocessing_and_losses")["spa_gan_M"]
-    image, mask = known.picture(3, 48, 64, torch.float64), known.mask(48, 64, torch.float64)
-    truth = (255 * image + 0.5).floor()
-    cloudy = (255 * (image + 0.4 * mask).clamp(0, 1) + 0.5).floor()
-    cloudy[..., :10, :] = (cloudy[..., :10, :] - 20).clamp(min=0)
-    assert attention_target(cloudy, truth, "as_published").mean().item() == recorded["M_as_coded_mean"]
-    assert attention_target(cloudy, truth).mean().item() == recorded["M_with_absolute_value_mean"]
 
 
 def test_a_mode_that_is_not_there_is_refused():

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from itertools import pairwise
+from typing import TypeVar
 
 import torch
 from torch import Tensor, nn
@@ -9,6 +10,9 @@ from torch.nn import functional as F
 
 SLOPE = 0.2
 """Of every leaky ReLU in these networks."""
+Norm = tuple[float, float]
+"""(eps, momentum) of a batch norm."""
+Weighted = TypeVar("Weighted", nn.Conv2d, nn.Linear)
 
 
 def one_mask(holes: Tensor) -> Tensor:
@@ -16,9 +20,9 @@ def one_mask(holes: Tensor) -> Tensor:
     return holes.amax(dim=1, keepdim=True)
 
 
-def spectral(conv: nn.Conv2d) -> nn.Conv2d:
-    """Bound the gain of a convolution: its weight is divided by its largest singular value, one iteration a step."""
-    bounded: nn.Conv2d = nn.utils.spectral_norm(conv, eps=1e-12)
+def spectral(layer: Weighted) -> Weighted:
+    """Bound the gain of a layer: its weight is divided by its largest singular value, one iteration a step."""
+    bounded: Weighted = nn.utils.spectral_norm(layer, eps=1e-12)
     return bounded
 
 
@@ -60,7 +64,8 @@ class Gated(nn.Module):
     Args:
         grow: nearest neighbour x 2 first.
         active: False leaves the LReLU out (output layers).
-        norm: (eps, momentum) of the batch norm; None: none.
+        norm: of the product; None: none.
+        groups: into which planes are parted, in and out.
     """
 
     def __init__(
@@ -73,13 +78,14 @@ class Gated(nn.Module):
         *,
         grow: bool = False,
         active: bool = True,
-        norm: tuple[float, float] | None = (1e-5, 0.1),
+        norm: Norm | None = (1e-5, 0.1),
+        groups: int = 1,
     ) -> None:
         super().__init__()
         self.grow, self.active = grow, active
         padding = {5: 2, 4: 1, 3: dilation}[kernel]
-        self.conv = nn.Conv2d(inputs, outputs, kernel, stride, padding, dilation)
-        self.gate = nn.Conv2d(inputs, outputs, kernel, stride, padding, dilation)
+        self.conv = nn.Conv2d(inputs, outputs, kernel, stride, padding, dilation, groups)
+        self.gate = nn.Conv2d(inputs, outputs, kernel, stride, padding, dilation, groups)
         self.bn = nn.BatchNorm2d(outputs, *norm) if norm else nn.Identity()
         for conv in (self.conv, self.gate):
             nn.init.kaiming_normal_(conv.weight)
@@ -94,36 +100,53 @@ class Gated(nn.Module):
         return answer
 
 
+def gated_encoder(inputs: int, width: int, norm: Norm) -> list[nn.Module]:
+    """From `inputs` planes to 4 * width at a quarter of the resolution."""
+    c, d, e = width, 2 * width, 4 * width
+    return [
+        Gated(inputs, c, 5, norm=norm),
+        Gated(c, c, 4, 2, norm=norm),
+        Gated(c, d, norm=norm),
+        Gated(d, d, 4, 2, norm=norm),
+        Gated(d, e, norm=norm),
+        Gated(e, e, norm=norm),
+        Gated(e, e, norm=norm),
+    ]
+
+
+def gated_decoder(outputs: int, width: int, norm: Norm, *, norm_last: bool) -> list[nn.Module]:
+    """From 4 * width planes at a quarter of the resolution to `outputs`; `norm_last`: see GatedStages."""
+    c, d, e = width, 2 * width, 4 * width
+    return [
+        Gated(e, e, norm=norm),
+        Gated(e, e, norm=norm),
+        Gated(e, d, grow=True, norm=norm),
+        Gated(d, d, norm=norm),
+        Gated(d, c, grow=True, norm=norm),
+        Gated(c, c // 2, norm=norm),
+        Gated(c // 2, outputs, active=False, norm=norm if norm_last else None),
+    ]
+
+
 class GatedStages(nn.Module):
     """The layers of a coarse-to-fine generator of gated convolutions: `coarse`, `refine`, `attention`, `upsample`.
 
     Args:
         inputs: planes into each stage; `outputs`: planes out of each.
         width: planes after the first layer; the deepest have four times as many.
-        norm: (eps, momentum) of the batch norms.
+        norm: of the batch norms.
         norm_last: also one after each stage's last layer, which ties the spread of the answer to that of the
             pictures of the training.
     """
 
     def __init__(
-        self, inputs: int, outputs: int, width: int, *, norm: tuple[float, float], norm_last: bool, attention: nn.Module
+        self, inputs: int, outputs: int, width: int, *, norm: Norm, norm_last: bool, attention: nn.Module
     ) -> None:
         super().__init__()
         c, d, e = width, 2 * width, 4 * width
 
         def dilated() -> list[nn.Module]:
             return [Gated(e, e, dilation=dilation, norm=norm) for dilation in (2, 4, 8, 16)]
-
-        def tail() -> list[nn.Module]:
-            return [
-                Gated(e, e, norm=norm),
-                Gated(e, e, norm=norm),
-                Gated(e, d, grow=True, norm=norm),
-                Gated(d, d, norm=norm),
-                Gated(d, c, grow=True, norm=norm),
-                Gated(c, c // 2, norm=norm),
-                Gated(c // 2, outputs, active=False, norm=norm if norm_last else None),
-            ]
 
         self.coarse = nn.Sequential(
             Gated(inputs, c, 5, norm=norm),
@@ -133,20 +156,11 @@ class GatedStages(nn.Module):
             Gated(e, e, norm=norm),
             Gated(e, e, norm=norm),
             *dilated(),
-            *tail(),
+            *gated_decoder(outputs, width, norm, norm_last=norm_last),
         )
-        self.refine = nn.Sequential(
-            Gated(inputs, c, 5, norm=norm),
-            Gated(c, c, 4, 2, norm=norm),
-            Gated(c, d, norm=norm),
-            Gated(d, d, 4, 2, norm=norm),
-            Gated(d, e, norm=norm),
-            Gated(e, e, norm=norm),
-            Gated(e, e, norm=norm),
-            *dilated(),
-        )
+        self.refine = nn.Sequential(*gated_encoder(inputs, width, norm), *dilated())
         self.attention = attention
-        self.upsample = nn.Sequential(*tail())
+        self.upsample = nn.Sequential(*gated_decoder(outputs, width, norm, norm_last=norm_last))
 
 
 class SelfAttention(nn.Module):
@@ -163,12 +177,16 @@ class SelfAttention(nn.Module):
         self.value = nn.Conv2d(width, width, 1)
 
     def forward(self, x: Tensor) -> Tensor:
+        return self.gamma * self.mixed(x) + x
+
+    def mixed(self, x: Tensor) -> Tensor:
+        """The means alone, shaped like x."""
         query, key, value = (_tokens(part(x)) for part in (self.query, self.key, self.value))
         # zeros change no product; only equal widths and contiguous planes get the kernels that save memory
         short = value.shape[-1] - query.shape[-1]
         query, key = F.pad(query, (0, short)), F.pad(key, (0, short))
         mixed = F.scaled_dot_product_attention(query, key, value, scale=1.0)
-        return self.gamma * mixed[:, 0].transpose(1, 2).reshape(x.shape) + x
+        return mixed[:, 0].transpose(1, 2).reshape(x.shape)
 
 
 def _tokens(x: Tensor) -> Tensor:

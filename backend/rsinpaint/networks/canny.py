@@ -27,7 +27,20 @@ def canny(plane: Tensor, known: Tensor, *, sigma: float, low: float, high: float
     length = torch.hypot(down, right)
     inner = -F.max_pool2d(F.pad(-known, (1, 1, 1, 1)), 3, stride=1) > 0
     line = _crest(down, right, length) & inner & (length >= low)
-    return _grown(line & (length >= high), line).to(plane.dtype)
+    return grown(line & (length >= high), line).to(plane.dtype)
+
+
+def grown(seed: Tensor, line: Tensor) -> Tensor:
+    """The pixels of `line` that are joined to a seed by pixels of `line`, corners included.
+
+    Args:
+        seed, line: bool (N, 1, rows, columns); seeds lie on lines.
+    """
+    while True:
+        wider = (F.max_pool2d(seed.float(), 3, stride=1, padding=1) > 0) & line
+        if torch.equal(wider, seed):
+            return seed
+        seed = wider
 
 
 def _smoothed(plane: Tensor, sigma: float) -> Tensor:
@@ -75,12 +88,3 @@ def _crest(down: Tensor, right: Tensor, length: Tensor) -> Tensor:
         straight = torch.where(upright, neighbour(way, 0), neighbour(0, way))
         crest &= straight * (1 - share) + diagonal * share <= length
     return crest
-
-
-def _grown(seed: Tensor, line: Tensor) -> Tensor:
-    """The pixels of `line` that are joined to a seed by pixels of `line`."""
-    while True:
-        wider = (F.max_pool2d(seed.float(), 3, stride=1, padding=1) > 0) & line
-        if torch.equal(wider, seed):
-            return seed
-        seed = wider

@@ -26,6 +26,7 @@ class Cmun(GatedStages):
     """
 
     guess_in_holes = False
+    span = (-1.0, 1.0)
     multiple = 4
     halo = None
 

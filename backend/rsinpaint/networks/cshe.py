@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from .canny import _grown as grown
+from .canny import grown
 
 LOW, HIGH = 50, 120
 TAN_22, SHIFT = 13573, 15

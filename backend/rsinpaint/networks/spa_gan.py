@@ -56,7 +56,8 @@ class SpaGan(nn.Module):
     def forward(self, image: Tensor, holes: Tensor) -> dict[str, Tensor]:
         """See `networks` for the contract; `image` as red, green, blue in 0 to 1, `holes` are not looked at.
 
-        Also gives `attention`, (N, 1, rows, columns) in 0 to 1: no cloud mask, see `attention_target`.
+        Also gives `attention`, (N, 1, rows, columns) in 0 to 1: no cloud mask. The published weights were trained to
+        mark what is darker than the truth.
         """
         attention, picture = self.restored(image.flip(1))
         return {"fill": picture.flip(1), "attention": attention}
@@ -213,17 +214,3 @@ class _Half(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         return F.leaky_relu(self.batchnorm(self.c(x)), SLOPE)
-
-
-def attention_target(cloudy: Tensor, truth: Tensor, mode: str = "corrected") -> Tensor:
-    """What the attention map is trained towards, (N, 1, rows, columns), 0 or 1 for whole 8-bit steps.
-
-    Args:
-        cloudy, truth: (N, bands, rows, columns) in steps of 8 bits, 0 to 255.
-        mode: `as_published` marks where the truth is brighter (shadow, and not the cloud); `corrected` where they
-            differ, as the published text says.
-    """
-    difference = truth - cloudy
-    if is_corrected(mode):
-        difference = difference.abs()
-    return difference.sum(dim=1, keepdim=True).clamp(0, 1)
