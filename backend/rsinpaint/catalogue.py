@@ -1,6 +1,7 @@
-"""`rsinpaint models`: what there is, what it can do, and whether it is whole."""
+"""`rsinpaint models`: what there is, what it can do, whether it is whole, and how it comes and goes."""
 
 import json
+from pathlib import Path
 from typing import Any, get_args
 
 import click
@@ -10,12 +11,13 @@ from .errors import JobError
 from .jobs import Task
 from .models import registry
 from .models.card import Card
-from .options import debug
+from .models.published import PUBLISHED, SYSTEMS
+from .options import debug, model_id
 
 
 @click.group()
 def models() -> None:
-    """List models, describe one, check their files."""
+    """List models, describe one, check their files; import, fetch and remove your own."""
 
 
 @models.command("list")
@@ -33,6 +35,12 @@ def list_models(task: str | None, as_json: bool) -> None:
         for card in cards:
             kind = "network" if card.learned else "classical"
             click.echo(f"{card.id:<{width}}  {kind:<9}  {', '.join(card.tasks)}\n{'':{width}}  {card.title}")
+        there = registry.paths()
+        for one in PUBLISHED if task is None else ():
+            if one.id not in there:
+                size = f"{one.about_bytes / 1e6:,.0f} MB"
+                click.echo(f"{one.id:<{width}}  can be had with `rsinpaint models fetch {one.id}` ({size})")
+                click.echo(f"{'':{width}}  {one.title}")
     for problem in problems:
         click.echo(f"warning: {problem}", err=True)
 
@@ -66,6 +74,62 @@ def verify(model_ids: tuple[str, ...]) -> None:
         click.echo(f"Error: {sentence}", err=True)
     if bad:
         click.get_current_context().exit(1)
+
+
+@models.command("import")
+@click.argument("file", metavar="FILE", type=click.Path(path_type=Path))
+@click.option("--as", "as_system", type=click.Choice(SYSTEMS), help="Whose it is; default: told by its tensors.")
+@click.option("--id", "name", required=True, callback=model_id, metavar="NAME", help="What to call the model.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+@debug
+def import_model(file: Path, as_system: str | None, name: str, as_json: bool) -> None:
+    """Make a model of a published weights file: .pth, .pt, .tar or .safetensors. Code in it is never run."""
+    from .models import install
+
+    card = install.import_file(file, as_system, name)
+    if as_json:
+        click.echo(json.dumps(summary(card)))
+    else:
+        click.echo(f"Imported {file.name} as `{card.id}`\n{_came(card)}")
+
+
+@models.command()
+@click.argument("model_id", metavar="ID")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+@debug
+def fetch(model_id: str, as_json: bool) -> None:
+    """Download a model that is published elsewhere, or weights that a card points at."""
+    from .models import fetch as fetching
+
+    fetched = fetching.fetch(model_id)
+    if as_json:
+        came = {"downloaded_sha256": fetched.sha256, "pinned": fetched.pinned}
+        click.echo(json.dumps(summary(fetched.card) | came))
+    elif not fetched.sha256:
+        click.echo(f"`{model_id}` is there already, and whole: nothing was downloaded")
+    else:
+        pin = fetching.pin_file(model_id)
+        click.echo(f"Fetched `{model_id}`; the downloaded file's sha256 is {fetched.sha256}")
+        if fetched.pinned:
+            click.echo(f"Nobody has vouched for it. It is pinned in {pin}: the next fetch must bring the same file")
+        click.echo(_came(fetched.card))
+
+
+@models.command()
+@click.argument("model_id", metavar="ID")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+@debug
+def remove(model_id: str, as_json: bool) -> None:
+    """Take away a model that was imported or fetched. Those that come with the program stay."""
+    from .models import install
+
+    gone = [str(path) for path in install.remove(model_id)]
+    if as_json:
+        click.echo(json.dumps({"id": model_id, "removed": gone}))
+        return
+    click.echo("\n".join(f"Removed {path}" for path in gone))
+    if model_id in registry.paths():
+        click.echo(f"`{model_id}` is the one that comes with the program from now on")
 
 
 def summary(card: Card) -> dict[str, Any]:
@@ -107,6 +171,18 @@ def describe(card: Card) -> str:
     lines = [f"{card.id}: {card.title}, version {card.version}", card.summary, ""]
     lines += [f"{name:<12}{text}" for name, text in rows if text]
     return "\n".join([*lines, "", *_scores(card)])
+
+
+def _came(card: Card) -> str:
+    """What the user should know of a model that has just come."""
+    size = f"{card.weights.bytes:,} bytes, " if card.weights else ""
+    return "\n".join(
+        (
+            f"  {card.title}: network {card.network}, for {', '.join(card.tasks)}",
+            f"  weights in {registry.folder(card)}: {size}sha256 {card.sha256}",
+            f"  licence: {card.licence}",
+        )
+    )
 
 
 def _scores(card: Card) -> list[str]:

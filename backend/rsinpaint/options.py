@@ -63,5 +63,13 @@ def nodata_list(_: click.Context, __: click.Parameter, text: str | None) -> tupl
         raise click.BadParameter(f"`{text}` is no nodata value, expected numbers, `nan` or `none`") from None
 
 
+def model_id(_: click.Context, __: click.Parameter, text: str) -> str:
+    """A name that a card can have."""
+    if len(text) > 64 or not re.fullmatch(r"[a-z0-9][a-z0-9.-]*", text):
+        wanted = "up to 64 small letters, digits, dots and hyphens, a letter or digit first"
+        raise click.BadParameter(f"`{text}` cannot be a model's name, expected {wanted}")
+    return text
+
+
 def _debug(context: click.Context, _: click.Parameter, given: bool) -> None:
     context.find_root().obj["debug"] |= given

@@ -4,11 +4,13 @@ import hashlib
 import json
 import struct
 from pathlib import Path
+from typing import get_args
 
 import msgspec
 import pytest
 
 from rsinpaint.errors import JobError
+from rsinpaint.jobs import Task
 from rsinpaint.models import registry, weights
 from rsinpaint.models.card import Card, Source, Weights, read_card, write_card
 
@@ -78,7 +80,10 @@ def test_each_shipped_file_belongs_to_a_card():
     shipped = {path.name for path in registry.BUNDLED.iterdir() if path.is_file()}
     cards = [read_card(path) for path in BUNDLED]
     files = {card.weights.file for card in cards if card.weights}
-    assert shipped == {f"{card.id}.json" for card in cards} | files
+    licences = {name for name in shipped if name.endswith("-LICENSE.txt")}
+    assert shipped - licences == {f"{card.id}.json" for card in cards} | files
+    for name in licences:
+        assert any(card.id.startswith(name.removesuffix("-LICENSE.txt")) for card in cards), name
 
 
 def test_the_classical_fills_are_models(models):
@@ -227,6 +232,32 @@ def test_auto_prefers_the_specialist_then_networks(models, tiny):
     assert chosen == {"slcoff": "tiny", "lines": "local-ridge", "ocean": "several"}
     with pytest.raises(JobError, match="No model is installed for the task `snow`"):
         registry.default_model("snow")
+
+
+def test_auto_takes_no_model_for_certain_bands_where_one_for_any_is_there(models, monkeypatch):
+    chosen = {task: registry.default_model(task).id for task in get_args(Task) if task != "ocean"}
+    write_card(make_card(b"abc", id="picky", tasks=["slcoff"], bands=["red", "green", "blue"]), models / "picky.json")
+    assert {task: registry.default_model(task).id for task in chosen} == chosen
+    assert chosen["clouds"] == chosen["slcoff"] == "anyband-s"
+    monkeypatch.setattr(registry, "BUNDLED", models)
+    assert registry.default_model("slcoff").id == "picky"
+
+
+def test_weights_that_are_missing_and_can_be_fetched_are_told_so(models):
+    placed = {"file": "tiny.safetensors", "bytes": 3, "sha256": "0" * 64}
+    for where in ({"url": "https://example.org/w"}, {"drive_id": "abc"}):
+        write_card(make_card(weights=placed | where), models / "tiny.json")
+        with pytest.raises(JobError, match="`rsinpaint models fetch tiny` downloads it"):
+            registry.verify(registry.find("tiny"))
+    write_card(make_card(weights=placed), models / "tiny.json")
+    with pytest.raises(JobError, match="from where the model came from"):
+        registry.verify(registry.find("tiny"))
+
+
+def test_a_model_that_can_be_fetched_and_is_not_there_is_told_so(models):
+    with pytest.raises(JobError, match="no model `ecea`. `rsinpaint models fetch ecea` downloads it") as caught:
+        registry.find("ecea")
+    assert caught.value.code == "model_missing"
 
 
 def test_weights_of_a_card_are_typed():

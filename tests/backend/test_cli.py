@@ -10,13 +10,18 @@ from pathlib import Path
 
 import click
 import pytest
+import torch
 from click.testing import CliRunner
 
 import fill_stand_in as stand_in
+from made_models import weights_of
 from rsinpaint import cli as command_line
 from rsinpaint import options
 from rsinpaint.console import ProgressView, fill_text
+from rsinpaint.models import fetch as fetching
+from rsinpaint.models import registry
 
+ENDS = ("json", "safetensors")
 STAND_IN = [sys.executable, str(Path(stand_in.__file__)), "cli"]
 
 
@@ -37,12 +42,13 @@ def test_help_and_models_list_import_nothing_heavy():
     code = """
 import sys
 from rsinpaint.cli import main
-for arguments in (["--help"], ["fill", "--help"], ["models", "list"], ["models", "verify"]):
+light = ["--help", "fill --help", "models list", "models verify", "models import --help", "models fetch --help"]
+for arguments in map(str.split, light):
     try:
         main(arguments)
     except SystemExit as end:
         assert not end.code, end.code
-heavy = {"torch", "numpy", "scipy", "rasterio"} & set(sys.modules)
+heavy = {"torch", "numpy", "scipy", "rasterio", "safetensors", "gdown", "requests"} & set(sys.modules)
 assert not heavy, heavy
 """
     subprocess.run([sys.executable, "-c", code], check=True, stdout=subprocess.DEVNULL, timeout=20)
@@ -122,6 +128,11 @@ def test_an_unexpected_fault_is_a_sentence_and_debug_shows_where(run):
         ("fill a.tif -o out.tif --threads 0", "0"),
         ("paint a.tif", "paint"),
         ("mask a.tif -o m.tif", "--method"),
+        ("models import w.pth", "--id"),
+        ("models import --id mine", "FILE"),
+        ("models import w.pth --id Mine_1", "`Mine_1` cannot be a model's name"),
+        ("models import w.pth --id ../mine", "`../mine` cannot be"),
+        ("models import w.pth --id mine --as dcgan", "'dcgan' is not one of 'cmun', 'ecea'"),
     ],
 )
 def test_wrong_usage_exits_with_2_and_names_the_thing(run, arguments, named):
@@ -155,6 +166,56 @@ def test_models_can_be_listed_described_and_verified(run, tmp_path, monkeypatch)
     assert code == 1 and "broken.json" in err
     code, out, err = run("models", "list")
     assert code == 0 and "harmonic" in out and "warning:" in err and "broken.json" in err
+
+
+def test_models_come_and_go(run, tmp_path, monkeypatch):
+    monkeypatch.setenv("RSINPAINT_MODELS", str(tmp_path / "models"))
+    torch.save(weights_of(), tmp_path / "gen.pth")
+    code, out, err = run("models", "import", str(tmp_path / "gen.pth"), "--as", "spa_gan", "--id", "mine")
+    assert (code, err) == (0, "") and out.startswith("Imported gen.pth as `mine`\n") and "licence: " in out
+    code, out, _ = run("models", "import", str(tmp_path / "gen.pth"), "--id", "yours", "--json")
+    assert code == 0 and json.loads(out)["id"] == "yours"
+    assert run("models", "fetch", "mine")[:2] == (0, "`mine` is there already, and whole: nothing was downloaded\n")
+    assert json.loads(run("models", "fetch", "mine", "--json")[1])["downloaded_sha256"] == ""
+    code, out, _ = run("models", "remove", "mine")
+    assert code == 0 and out == "".join(f"Removed {tmp_path / 'models' / 'mine'}.{end}\n" for end in ENDS)
+    removed = [str(tmp_path / "models" / f"yours.{end}") for end in ENDS]
+    assert json.loads(run("models", "remove", "yours", "--json")[1]) == {"id": "yours", "removed": removed}
+
+
+def test_a_fetch_shows_the_hash_and_where_it_is_pinned(run, tmp_path, monkeypatch):
+    monkeypatch.setenv("RSINPAINT_MODELS", str(tmp_path))
+    card = registry.find("anyband-s")
+    monkeypatch.setattr(fetching, "fetch", lambda name: fetching.Fetched(card, "a1" * 32, pinned=True))
+    code, out, _ = run("models", "fetch", "some")
+    assert code == 0 and "a1" * 32 in out and f"pinned in {tmp_path / 'some.sha256'}" in out
+    assert json.loads(run("models", "fetch", "some", "--json")[1])["pinned"] is True
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        ("import none.pth --id mine", "`none.pth` cannot be read"),
+        ("import none.pth --id harmonic", "comes with the program"),
+        ("fetch harmonics", "Did you mean `harmonic`"),
+        ("fetch ecea", "gdown is not installed"),
+        ("remove harmonic", "comes with the program and stays"),
+        ("remove mine", "There is no model `mine`"),
+    ],
+)
+def test_models_that_cannot_come_or_go_exit_with_1_and_a_sentence(run, tmp_path, monkeypatch, arguments, said):
+    monkeypatch.setenv("RSINPAINT_MODELS", str(tmp_path / "models"))
+    monkeypatch.setitem(sys.modules, "gdown", None)
+    code, out, err = run("models", *arguments.split())
+    assert (code, out) == (1, "") and err.startswith("Error: ") and said in err
+    assert not any((tmp_path / "models").glob("*"))
+
+
+def test_what_can_be_fetched_is_listed_until_it_is_there(run, tmp_path, monkeypatch):
+    monkeypatch.setenv("RSINPAINT_MODELS", str(tmp_path))
+    assert "can be had with `rsinpaint models fetch ecea` (503 MB)" in run("models", "list")[1]
+    (tmp_path / "ecea.json").write_text("{")
+    assert "can be had" not in run("models", "list")[1]
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])

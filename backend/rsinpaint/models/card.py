@@ -75,8 +75,9 @@ class Card(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     """Keyword arguments of the network's constructor."""
     bands: Literal["any"] | Annotated[int, msgspec.Meta(ge=1)] | tuple[str | float, ...]
     """`any`, a count, or the bands in their order as names or wavelengths in micrometres."""
-    normalisation: Literal["none", "mean-std", "range"] | Scaling
-    """Of each band before the network: by mean and deviation, or by range, of the scene's valid pixels, or fixed."""
+    normalisation: Literal["none", "mean-std", "range", "picture"] | Scaling
+    """Of each band before the network: by mean and deviation, or by range, of the scene's valid pixels, or fixed.
+    `picture`: 0 to 255 of 8-bit scenes, the range of others."""
     needs_mask: bool
     """False: finds holes by itself."""
     references: Literal["none", "optional", "required"]

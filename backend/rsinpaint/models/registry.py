@@ -9,6 +9,7 @@ from platformdirs import user_data_path
 from ..errors import JobError
 from . import weights
 from .card import Card, read_card
+from .published import published
 
 BUNDLED = Path(__file__).parent / "bundled"
 """Read only; what we ship."""
@@ -39,7 +40,7 @@ def survey() -> tuple[list[Card], list[JobError]]:
     One broken card must not hide the other models, so it is told here instead of raised.
     """
     found, problems = [], []
-    for _, path in sorted(_paths().items()):
+    for _, path in sorted(paths().items()):
         try:
             found.append(read_card(path))
         except JobError as problem:
@@ -53,16 +54,30 @@ def find(model_id: str) -> Card:
     Raises:
         JobError: there is none (code `model_missing`; the nearest ids are named), or it is broken.
     """
-    paths = _paths()
-    if model_id in paths:
-        return read_card(paths[model_id])
-    near = difflib.get_close_matches(model_id.lower(), paths, n=3, cutoff=0.5)
+    return read_card(card_path(model_id))
+
+
+def card_path(model_id: str) -> Path:
+    """The file of a model's card, which may be broken.
+
+    Raises:
+        JobError: there is none, as `missing` says it.
+    """
+    path = paths().get(model_id)
+    if path is None:
+        raise missing(model_id)
+    return path
+
+
+def missing(model_id: str) -> JobError:
+    """The error for an id that no model has: it can be fetched, or the nearest ids are named."""
+    ids = paths()
+    near = difflib.get_close_matches(model_id.lower(), ids, n=3, cutoff=0.5)
     did_you_mean = f"Did you mean {' or '.join(f'`{one}`' for one in near)}? " if near else ""
-    raise JobError(
-        f"There is no model `{model_id}`",
-        remedy=f"{did_you_mean}`rsinpaint models list` shows all {len(paths)}",
-        code="model_missing",
-    )
+    remedy = f"{did_you_mean}`rsinpaint models list` shows all {len(ids)}"
+    if published(model_id):
+        remedy = f"`rsinpaint models fetch {model_id}` downloads it"
+    return JobError(f"There is no model `{model_id}`", remedy=remedy, code="model_missing")
 
 
 def folder(card: Card) -> Path:
@@ -71,7 +86,7 @@ def folder(card: Card) -> Path:
     Raises:
         JobError: the card was taken away since it was read.
     """
-    path = _paths().get(card.id)
+    path = paths().get(card.id)
     if path is None:
         raise JobError(f"The card of model `{card.id}` is gone", remedy="Start again", code="model_missing")
     return path.parent
@@ -101,8 +116,8 @@ def verify(card: Card) -> None:
     path = weights_path(card)
     if path.parent == BUNDLED:
         remedy = "It comes with the program: install rsinpaint again"
-    elif card.weights.url:
-        remedy = f"Download {card.weights.url} and put it there"
+    elif card.weights.url or card.weights.drive_id or published(card.id):
+        remedy = f"`rsinpaint models fetch {card.id}` downloads it"
     else:
         remedy = "Copy the file there again from where the model came from"
     weights.check(path, card.weights.bytes, card.weights.sha256, remedy)
@@ -111,7 +126,8 @@ def verify(card: Card) -> None:
 def default_model(task: str) -> Card:
     """What `auto` stands for: the specialist of this one task, else a learned model, else a classical fill.
 
-    Within these kinds the model with fewer tasks, then the id, decides.
+    Models for any band go before those that want certain ones, which the scene need not have. Within these kinds
+    the model with fewer tasks, then the id, decides.
 
     Raises:
         JobError: no model does this task (code `model_missing`).
@@ -120,11 +136,15 @@ def default_model(task: str) -> Card:
     if not able:
         remedy = "`rsinpaint models list` shows the tasks of each"
         raise JobError(f"No model is installed for the task `{task}`", remedy=remedy, code="model_missing")
-    return min(able, key=lambda card: (len(card.tasks) > 1, not card.learned, len(card.tasks), card.id))
+    return min(able, key=_rank)
 
 
-def _paths() -> dict[str, Path]:
-    """Card files by model id."""
+def _rank(card: Card) -> tuple[bool, bool, bool, int, str]:
+    return card.bands != "any", len(card.tasks) > 1, not card.learned, len(card.tasks), card.id
+
+
+def paths() -> dict[str, Path]:
+    """Card files by model id; broken ones, too."""
     found: dict[str, Path] = {}
     for place in reversed(folders()):  # the first folder wins
         # Dot files are no cards: macOS leaves `._NAME` beside each file on foreign disks.

@@ -80,8 +80,8 @@ def _fields(config: dict[str, Any]) -> dict[str, Any]:
         "network": "cmun",
         "config": config,
         "bands": ["red", "green", "blue"] if config["bands"] == 3 else config["bands"],
-        # [-1, 1] over what 8 bits hold, as published
-        "normalisation": {"centre": [127.5], "scale": [127.5]},
+        # [-1, 1] over what 8 bits hold, as published; scenes of other kinds by their range
+        "normalisation": "picture",
         "needs_mask": True,
         "references": "none",
         "outputs": ["fill"],

@@ -34,8 +34,8 @@ def _fields(config: dict[str, Any]) -> dict[str, Any]:
         "network": "ecea",
         "config": config,
         "bands": ["red", "green", "blue"],
-        # [0, 1] over what 8 bits hold, as published
-        "normalisation": {"centre": [0.0], "scale": [255.0]},
+        # [0, 1] over what 8 bits hold, as published; scenes of other kinds by their range
+        "normalisation": "picture",
         "needs_mask": True,
         "references": "none",
         "outputs": ["fill", "edges"],

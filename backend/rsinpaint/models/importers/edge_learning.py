@@ -109,7 +109,7 @@ FIELDS: dict[str, Any] = {
     "summary": "Draws the missing edges first, then the picture along them. Three bands in true colour.",
     "tasks": ["masked", "slcoff"],
     "network": "edge_learning",
-    "normalisation": "range",
+    "normalisation": "picture",
     "needs_mask": True,
     "references": "none",
     "outputs": ["fill", "edges"],

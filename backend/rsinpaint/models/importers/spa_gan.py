@@ -38,7 +38,7 @@ FIELDS: dict[str, Any] = {
     "summary": "Sees through cloud in three-band pictures of 8 bits; weights for thin and for thick cloud differ.",
     "tasks": ["clouds"],
     "network": "spa_gan",
-    "normalisation": {"centre": [0.0], "scale": [255.0]},
+    "normalisation": "picture",
     "needs_mask": False,
     "references": "none",
     "outputs": ["fill", "attention"],
