@@ -26,17 +26,20 @@ ALLOWED: dict[str, set[str]] = {
     "pieces": BASE | {"raster", "tiles"},
     "decide": BASE | {"raster", "masks", "tiles"},
     "damage": BASE | {"raster", "masks", "tiles"},
-    "fill": BASE | {"raster", "masks", "tiles", "models", "classical", "decide", "damage", "pieces"},
+    "outputs": BASE | {"raster", "tiles"},
+    "fill": BASE | {"raster", "masks", "tiles", "models", "classical", "decide", "damage", "pieces", "outputs"},
+    "ecea_apply": BASE | {"fill", "raster", "tiles"},
     "catalogue": BASE | {"models", "options"},
     "doctor": BASE | {"models", "environment"},
     "console": BASE,
     "pulse": BASE,
     "methods": BASE | {"fill", "raster", "catalogue", "models", "environment"},
     "worker": BASE | {"methods", "pulse", "environment"},
-    "cli": BASE | {"fill", "options", "catalogue", "console", "doctor", "worker", "environment", "models"},
+    "cli": BASE
+    | {"fill", "ecea_apply", "options", "catalogue", "console", "doctor", "worker", "environment", "models"},
 }
 """Room -> rooms that it may use. Rooms are files and folders of `rsinpaint`."""
-TORCH = ("networks", "models/network.py", "models/importers")
+TORCH = ("networks", "models/device.py", "models/network.py", "models/importers")
 """The only places that may import torch."""
 
 

@@ -143,6 +143,30 @@ def simulate(quiet: bool, as_json: bool, **given: Any) -> None:
     _work(run, "plain_text", quiet=quiet, as_json=as_json)
 
 
+@cli.command("ecea-apply")
+@click.option("--input", "picture", required=True, metavar="FILE", help="The corrupted picture, any size.")
+@click.option("--output", "folder", required=True, metavar="DIR", help="Folder for the two results.")
+@click.option("--vis-min", "low", type=float, default=0.0, show_default=True, help="Reflectance shown as black.")
+@click.option("--vis-max", "high", type=float, default=0.4, show_default=True, help="Reflectance shown as white.")
+@click.option("--gamma", type=float, default=1.4, show_default=True, help="Shown is reflectance to the power of 1/G.")
+@click.option("--model", default="ecea", show_default=True, metavar="ID", help="`rsinpaint models fetch ecea` gets it.")
+@click.option("--device", default="auto", metavar="D", help="auto, cpu, cuda, cuda:N or mps.")
+@common
+def ecea_apply(quiet: bool, as_json: bool, picture: str, folder: str, **given: Any) -> None:
+    """Fill a corrupted picture with ECEA: writes DIR/inpainting.tif, and the input as DIR/ground_truth.tif."""
+    prepare()
+    model, device = given.pop("model"), given.pop("device")
+
+    def run(progress: Any, cancelled: Callable[[], bool]) -> dict[str, Any]:
+        from .ecea_apply import Visible
+        from .ecea_apply import ecea_apply as apply
+
+        report = apply(picture, folder, Visible(**given), progress, cancelled, model=model, device=device)
+        return _plain(report) | {"filled": report.filled, "left_open": report.left_open}
+
+    _work(run, "fill_text", quiet=quiet, as_json=as_json)
+
+
 @cli.command()
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 @debug

@@ -21,7 +21,14 @@ Keep = Callable[[Tile, NDArray[np.bool_], NDArray[np.bool_]], None]
 
 
 def decide(
-    scene: Scene, source: MaskSource, bands: tuple[int, ...] | None, keep: Keep, tick: Callable[[float], None]
+    scene: Scene,
+    source: MaskSource,
+    bands: tuple[int, ...] | None,
+    keep: Keep,
+    tick: Callable[[float], None],
+    *,
+    holes_count: bool = False,
+    ranges: bool = False,
 ) -> Survey:
     """Find the holes of the whole scene, window by window.
 
@@ -29,6 +36,8 @@ def decide(
         bands: bands that may have holes, counted from 1; None: all. An alpha band never has any.
         keep: is given each window's holes and known pixels, (bands, rows, columns).
         tick: called with the fraction that is done; may raise Cancelled.
+        holes_count: what lies in holes counts in the statistics, for models that look at it.
+        ranges: percentiles are wanted, too.
 
     Returns:
         Statistics of the pixels that are known, and counts of the holes.
@@ -36,8 +45,8 @@ def decide(
     Raises:
         JobError: a band is asked for that the scene does not have, or the scene has no known pixel.
     """
-    asked = _asked(scene, bands)
-    survey = Survey(scene.count, scene.height, scene.width)
+    asked = np.isin(np.arange(1, scene.count + 1), asked_bands(scene, bands))
+    survey = Survey(scene.count, scene.height, scene.width, ranges=ranges)
     source.prepare(scene, lambda fraction: tick(0.4 * fraction))
     scene.zeros = source.zeros or scene.zeros
     tiles = list(plan(scene.height, scene.width, window=window_for(scene), halo=source.reach))
@@ -52,7 +61,7 @@ def decide(
         # what a file calls missing is not trusted, though it be collar or a band that nobody asked for
         known = ~(source.unknown(*tile.read, empty) | marked)[inside]
         holes = (marked & asked[:, None, None])[inside]
-        survey.add(*tile.write, values[inside], known, holes)
+        survey.add(*tile.write, values[inside], known | holes & ~empty[inside] if holes_count else known, holes)
         keep(tile, holes, known)
     if not survey.count.any():
         raise JobError(
@@ -69,18 +78,23 @@ def window_for(scene: Scene) -> int:
     return WINDOW if scene.count <= 16 else WINDOW // 2 if scene.count <= 64 else WINDOW // 4
 
 
-def _asked(scene: Scene, bands: tuple[int, ...] | None) -> NDArray[np.bool_]:
-    asked = np.array(scene.fillable)
-    if bands is not None:
-        wrong = [band for band in bands if not 1 <= band <= scene.count]
-        if wrong:
-            raise JobError(
-                f"Band {wrong[0]} was asked for, but `{scene.name}` has {scene.count}",
-                f"numbers from 1 to {scene.count}",
-                "Change the bands",
-            )
-        asked &= np.isin(np.arange(1, scene.count + 1), bands)
-    return asked
+def asked_bands(scene: Scene, bands: tuple[int, ...] | None) -> tuple[int, ...]:
+    """Bands that may have holes, counted from 1, in the order that was asked for.
+
+    Raises:
+        JobError: the scene does not have one of them.
+    """
+    fillable = tuple(number for number, able in enumerate(scene.fillable, 1) if able)
+    if bands is None:
+        return fillable
+    wrong = [band for band in bands if not 1 <= band <= scene.count]
+    if wrong:
+        raise JobError(
+            f"Band {wrong[0]} was asked for, but `{scene.name}` has {scene.count}",
+            f"numbers from 1 to {scene.count}",
+            "Change the bands",
+        )
+    return tuple(band for band in bands if band in fillable)
 
 
 def make_mask(job: MaskJob, progress: Progressing, cancelled: Callable[[], bool]) -> MaskReport:

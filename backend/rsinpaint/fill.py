@@ -4,11 +4,10 @@ open the scene, decide where the holes are, plan windows, read each with its hal
 put the fill into the holes, write, and give the output its name when it is complete.
 """
 
-import os
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import ExitStack, suppress
+from contextlib import ExitStack
 from typing import Any
 
 import numpy as np
@@ -19,17 +18,19 @@ from . import __version__, masks
 from .classical.contract import REACH
 from .classical.far import FarSurface
 from .damage import damage
-from .decide import decide, make_mask
+from .decide import asked_bands, decide, make_mask
 from .errors import Cancelled, JobError
 from .jobs import BandReport, Job, Report
 from .models import registry, run
+from .models.bands import check as suits
 from .models.card import Card
+from .outputs import Outputs, check_outputs
 from .pieces import SQUARE, Piece, Squares, read_ahead
 from .progress import Progress, Progressing
 from .raster.scene import Scene, open_scene
 from .raster.scratch import Scratch
 from .raster.survey import CELL, Survey
-from .raster.write import Writer, check_output, rasterio_env, sweep, write_like
+from .raster.write import rasterio_env
 from .tiles import Tile, blend, plan
 
 __all__ = ["Progress", "damage", "fill", "make_mask"]
@@ -63,9 +64,10 @@ def fill(job: Job, progress: Progressing, cancelled: Callable[[], bool]) -> Repo
     with ExitStack() as stack:
         scene = stack.enter_context(open_scene(job.scene, nodata=job.nodata))
         stack.enter_context(rasterio.Env(**rasterio_env(scene, WINDOWS[0] + 2 * REACH)))
-        card = _choose_model(job, scene)
-        _check_outputs(job, scene)
-        source = masks.choose(job, scene)
+        card, bands = _choose_model(job), asked_bands(scene, job.bands)
+        suits(card, scene.name, len(bands))
+        check_outputs(job, scene)
+        source, sees_holes = masks.choose(job, scene, needs_mask=card.needs_mask), run.sees_holes(card)
         holes = stack.enter_context(Scratch(scene, job.output))
         squares = Squares()
 
@@ -73,13 +75,29 @@ def fill(job: Job, progress: Progressing, cancelled: Callable[[], bool]) -> Repo
             holes.write(*tile.write, found, known)
             squares.count(tile, found)
 
-        survey = decide(scene, source, job.bands, keep, lambda part: clock.tell("detect", part * DETECTING))
+        survey = decide(
+            scene,
+            source,
+            job.bands,
+            keep,
+            lambda part: clock.tell("detect", part * DETECTING),
+            holes_count=sees_holes,
+            ranges=card.normalisation in ("range", "picture"),
+        )
         holes.done_writing()
         notes = [*scene.notes, *source.notes]
         _nothing_to_do(job, scene, survey, notes)
         clock.tell("detect", DETECTING, f"loading {card.id}")
-        model = run.load(card, _normal(survey), device=job.device, threads=job.threads, memory_bytes=job.memory_bytes)
-        outputs = _Outputs(job, scene, stack)
+        model = run.load(
+            card,
+            _normal(survey, scene),
+            size=(scene.height, scene.width),
+            bands=bands,
+            device=job.device,
+            threads=job.threads,
+            memory_bytes=job.memory_bytes,
+        )
+        outputs = Outputs(job, scene, stack)
         tally = _repair(job, scene, holes, squares, survey, model, outputs, clock)
         if (tally.filled + tally.left_open != survey.holes).any():
             raise RuntimeError(f"{survey.holes} holes were found, {tally.filled} filled, {tally.left_open} left open")
@@ -144,39 +162,6 @@ class _Tally:
         )
 
 
-class _Outputs:
-    """The repaired scene, and where asked the mask of what was filled and the expected error."""
-
-    def __init__(self, job: Job, scene: Scene, stack: ExitStack) -> None:
-        def start(path: str | None, **kind: Any) -> Writer | None:
-            if path is None:
-                return None
-            writer = write_like(scene, path, overwrite=job.overwrite, **kind)
-            return stack.enter_context(writer)
-
-        plain: dict[str, Any] = {"plain": True, "band_names": scene.band_names}
-        self.scene: Writer = stack.enter_context(
-            write_like(scene, job.output, overwrite=job.overwrite, format=job.format)
-        )
-        self.mask = start(job.out_mask, dtype="uint8", **plain)
-        self.uncertainty = start(job.out_uncertainty, dtype="float32", nodata=np.nan, **plain)
-
-    def write(self, tile: Tile, values: NDArray[Any], filled: NDArray[np.bool_], error: NDArray[np.float32]) -> None:
-        self.scene.write(*tile.write, values, filled)
-        if self.mask:
-            self.mask.write(*tile.write, filled.astype(np.uint8))
-        if self.uncertainty:
-            self.uncertainty.write(*tile.write, error)
-
-    def publish(self, tags: Mapping[str, str]) -> None:
-        """All are complete before one has its name. The scene comes first: it is the one that may be held open."""
-        writers = [writer for writer in (self.scene, self.mask, self.uncertainty) if writer]
-        for writer in writers:
-            writer.complete(tags)
-        for writer in writers:
-            writer.rename()
-
-
 def _repair(
     job: Job,
     scene: Scene,
@@ -184,7 +169,7 @@ def _repair(
     squares: Squares,
     survey: Survey,
     model: run.Model,
-    outputs: _Outputs,
+    outputs: Outputs,
     clock: _Clock,
 ) -> _Tally:
     """Fill window by window; the next window is read and the last one written while this one is computed."""
@@ -225,39 +210,23 @@ def _filled(
     if not wanted[inside].any():
         return piece.values[inside], np.zeros(known.shape, bool), known
     rows, columns = piece.tile.read
-    answer = model(piece.values, piece.known, wanted, surface.at(rows.start, columns.start), inside)
+    far, origin = surface.at(rows.start, columns.start), (rows.start, columns.start)
+    known_to_model = piece.known | wanted & ~scene.empty(piece.values) if model.sees_holes else piece.known
+    answer = model(piece.values, known_to_model, wanted, far, inside, origin)
     answer.values[~wanted[inside]] = np.nan
     values, filled = blend(piece.values[inside], answer.values, piece.holes[inside], scene.empties)
     return values, filled, known if answer.uncertainty is None else np.where(filled, answer.uncertainty, known)
 
 
-def _choose_model(job: Job, scene: Scene) -> Card:
-    """The card of the model that the job asks for; it must fit the scene and give what is wanted."""
+def _choose_model(job: Job) -> Card:
+    """The card of the model that the job asks for; it must give what is wanted."""
     card = registry.default_model(job.task) if job.model == "auto" else registry.find(job.model)
-    count = card.bands if isinstance(card.bands, int) else len(card.bands) if card.bands != "any" else None
-    if count is not None and count != scene.count:
-        names = "" if isinstance(card.bands, int) else f" ({', '.join(map(str, card.bands))})"
-        raise JobError(
-            f"`{scene.name}` has {scene.count} bands",
-            f"{count} for model `{card.id}`{names}",
-            "Choose a model for any band: `rsinpaint models list`",
-        )
     if job.out_uncertainty and "uncertainty" not in card.outputs:
         raise JobError(
             f"Model `{card.id}` gives no uncertainty",
             remedy="Leave the uncertainty out, or choose a model that gives it: `rsinpaint models list`",
         )
     return card
-
-
-def _check_outputs(job: Job, scene: Scene) -> None:
-    wanted = [path for path in (job.output, job.out_mask, job.out_uncertainty) if path]
-    inputs = [path for path in (job.mask, job.qa) if path]
-    for number, path in enumerate(wanted):
-        others = wanted[:number] + wanted[number + 1 :]
-        check_output(path, scene, job.overwrite, format=job.format, protected=[*inputs, *others])
-        with suppress(OSError):  # a folder that can be written to but not listed
-            sweep(os.path.dirname(path) or ".")
 
 
 def _nothing_to_do(job: Job, scene: Scene, survey: Survey, notes: list[str]) -> None:
@@ -271,8 +240,10 @@ def _nothing_to_do(job: Job, scene: Scene, survey: Survey, notes: list[str]) -> 
     notes.append(f"{finding}: the output equals the input")
 
 
-def _normal(survey: Survey) -> run.Normal:
-    return run.Normal(survey.mean, survey.std, survey.low, survey.high)
+def _normal(survey: Survey, scene: Scene) -> run.Normal:
+    range_low, range_high = survey.range or (None, None)
+    bytes_each = scene.dtype.itemsize if scene.dtype.kind == "u" else 0
+    return run.Normal(survey.mean, survey.std, survey.low, survey.high, range_low, range_high, bytes_each)
 
 
 def _far_surface(survey: Survey) -> FarSurface:

@@ -161,13 +161,13 @@ def test_weights_that_do_not_fit_their_network(own_model, tmp_path):
     assert "do not fit" in refuse(tmp_path, *arguments, RSINPAINT_MODELS=str(folder))
 
 
-@pytest.mark.parametrize("bands", [3, ["red", "green", "blue"]])
+@pytest.mark.parametrize("bands", [4, ["coastal", "blue", "green", "red"]])
 def test_a_model_that_does_not_fit_the_bands(bands, own_model, tmp_path):
     folder = own_model(bands=bands)
     made = made_scenes.make(tmp_path, bands=2)
     arguments = (made.path, "-o", tmp_path / "out.tif", "--mask", made.mask, "--model", "own")
     said = refuse(tmp_path, *arguments, RSINPAINT_MODELS=str(folder))
-    assert "2 bands" in said and "3 for model `own`" in said
+    assert "2 bands" in said and "4 for model `own`" in said
 
 
 def test_a_band_that_is_not_there(tmp_path):

@@ -10,6 +10,7 @@ from rsinpaint.errors import JobError
 from rsinpaint.fill import fill
 from rsinpaint.jobs import read_job
 from rsinpaint.models import registry, run
+from rsinpaint.models.device import Device
 from rsinpaint.models.network import NetworkModel
 from rsinpaint.models.normal import Normal
 from rsinpaint.raster.survey import CELL, Survey
@@ -18,13 +19,22 @@ LEARNED = [card for card in registry.cards() if card.learned]
 
 
 def normal_of(values: np.ndarray, valid: np.ndarray) -> Normal:
-    survey = Survey(len(values), *values.shape[1:])
+    survey = Survey(len(values), *values.shape[1:], ranges=True)
     survey.add(slice(0, values.shape[1]), slice(0, values.shape[2]), values, valid, ~valid)
-    return Normal(survey.mean, survey.std, survey.low, survey.high)
+    low, high = survey.range or (None, None)
+    return Normal(survey.mean, survey.std, survey.low, survey.high, low, high)
 
 
 def loaded(card, values: np.ndarray, valid: np.ndarray) -> NetworkModel:
-    model = run.load(card, normal_of(values, valid), device="cpu", threads=None, memory_bytes=1 << 30)
+    model = run.load(
+        card,
+        normal_of(values, valid),
+        size=(values.shape[1], values.shape[2]),
+        bands=tuple(range(1, len(values) + 1)),
+        device="cpu",
+        threads=None,
+        memory_bytes=1 << 30,
+    )
     assert isinstance(model, NetworkModel)
     return model
 
@@ -35,18 +45,18 @@ def test_out_of_memory_halves_the_batch_and_at_last_takes_the_cpu(card, monkeypa
     values = rng.normal(100, 10, (2, 200, 300)).astype(np.float32)
     holes = rng.random(values.shape) < 0.2
     inside = (slice(None), slice(0, 200), slice(0, 300))
-    monkeypatch.setattr("rsinpaint.models.network.NETWORK_WINDOW", (64, 64))
+    monkeypatch.setattr("rsinpaint.models.windows.NETWORK_WINDOW", (64, 64))
     expected = loaded(card, values, ~holes)(values, ~holes, holes, zero, inside)
-    model, real, tried = loaded(card, values, ~holes), NetworkModel._try, []
+    model, real, tried = loaded(card, values, ~holes), Device._try, []
 
     def refuse_on_gpu(self, part):
-        tried.append((self.device, len(part)))
-        return real(self, part) if self.device == "cpu" else None
+        tried.append((self.name, len(part)))
+        return real(self, part) if self.name == "cpu" else None
 
-    model.device = "cuda:0"
-    monkeypatch.setattr(NetworkModel, "_first_batch", lambda self, shape: 4)
-    monkeypatch.setattr(NetworkModel, "_try", refuse_on_gpu)
-    monkeypatch.setattr(NetworkModel, "_free", lambda self: None)
+    model._device.name = "cuda:0"
+    monkeypatch.setattr(Device, "_first_batch", lambda self, shape: 4)
+    monkeypatch.setattr(Device, "_try", refuse_on_gpu)
+    monkeypatch.setattr(Device, "_free", lambda self: None)
     answer = model(values, ~holes, holes, zero, inside)
     assert tried[:4] == [("cuda:0", 3), ("cuda:0", 2), ("cuda:0", 1), ("cpu", 1)]
     assert model.device == "cpu" and "CPU" in model.notes[0]
@@ -59,7 +69,7 @@ def test_a_window_that_fits_nowhere_is_an_error_in_words(card, monkeypatch):
     holes = np.zeros(values.shape, bool)
     holes[:, 10:20] = True
     model = loaded(card, values, ~holes)
-    monkeypatch.setattr(NetworkModel, "_try", lambda self, part: None)
+    monkeypatch.setattr(Device, "_try", lambda self, part: None)
     with pytest.raises(JobError, match="--memory"):
         model(values, ~holes, holes, zero, (slice(None), slice(0, 64), slice(0, 64)))
 

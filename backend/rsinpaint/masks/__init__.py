@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from ..errors import JobError
 from ..jobs import Job, MaskJob
+from .everything import Everything
 from .nodata import Nodata
 from .qapixel import qapixel
 from .raster_file import gap_mask_files, raster_file
@@ -59,18 +60,22 @@ class MaskSource(Protocol):
 
 
 SOURCES: dict[str, Callable[..., MaskSource]] = {
+    "everything": Everything,
     "nodata": Nodata,
     "qapixel": qapixel,
     "raster_file": raster_file,
     "slcoff": SlcOff,
     "vector": vector,
 }
-"""By file name: `nodata()`, `slcoff()`, `qapixel(path, scene, stripes=...)`, `raster_file(path, scene, values)`,
-`vector(path, scene, layer)`."""
+"""By file name: `everything()`, `nodata()`, `slcoff()`, `qapixel(path, scene, stripes=...)`,
+`raster_file(path, scene, values)`, `vector(path, scene, layer)`."""
 
 
-def choose(job: Job, scene: Any) -> MaskSource:
+def choose(job: Job, scene: Any, *, needs_mask: bool = True) -> MaskSource:
     """The mask source for a job: its mask, its quality band, an official gap mask beside the scene, or the task's rule.
+
+    Args:
+        needs_mask: False: the model finds itself what to repair, so everything is given to it unless a mask says less.
 
     Raises:
         JobError: the mask is unreadable, or of another grid than the scene.
@@ -82,6 +87,8 @@ def choose(job: Job, scene: Any) -> MaskSource:
     stripes = job.task == "slcoff"
     if job.qa is not None:
         return qapixel(job.qa, scene, stripes=stripes)
+    if not needs_mask:
+        return Everything()
     if not stripes:
         return Nodata()
     beside = Path(scene.paths[0]).parent / "gap_mask"
@@ -96,7 +103,7 @@ def by_method(job: MaskJob, scene: Any) -> MaskSource:
     Raises:
         JobError: there is none of that name, or it needs a file that is not given.
     """
-    plain: dict[str, Callable[[], MaskSource]] = {"nodata": Nodata, "slcoff": SlcOff}
+    plain: dict[str, Callable[[], MaskSource]] = {"everything": Everything, "nodata": Nodata, "slcoff": SlcOff}
     if job.method in plain:
         return plain[job.method]()
     if job.method not in SOURCES:

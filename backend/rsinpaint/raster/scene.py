@@ -155,6 +155,16 @@ class Scene:
             for own, tag, zero in every
         )
 
+    @property
+    def scales(self) -> tuple[float, ...]:
+        """What a number of each band is multiplied by, to give what was measured, before `offsets` are added."""
+        return self._planes_of("scales")
+
+    @property
+    def offsets(self) -> tuple[float, ...]:
+        """See `scales`."""
+        return self._planes_of("offsets")
+
     def _planes_of(self, attribute: str) -> tuple[Any, ...]:
         return tuple(getattr(self.datasets[place], attribute)[index - 1] for place, index in self.planes)
 

@@ -5,6 +5,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from .percentiles import Percentiles
+
 CELL = 64
 """Side of a cell of the coarse picture, in pixels."""
 
@@ -13,10 +15,10 @@ class Survey:
     """Counts and sums over known pixels, taken window by window.
 
     Windows must start on multiples of `CELL`, so that each cell is summed in one window and the result does not
-    depend on how the scene was cut.
+    depend on how the scene was cut. `ranges`: percentiles are wanted, too.
     """
 
-    def __init__(self, bands: int, height: int, width: int) -> None:
+    def __init__(self, bands: int, height: int, width: int, *, ranges: bool = False) -> None:
         cells = (bands, -(-height // CELL), -(-width // CELL))
         self._sum = np.zeros(cells)
         self._square = np.zeros(cells)
@@ -24,6 +26,7 @@ class Survey:
         self._low = np.full(bands, np.inf)
         self._high = np.full(bands, -np.inf)
         self.holes = np.zeros(bands, np.int64)
+        self._ranges = [Percentiles() for _ in range(bands)] if ranges else []
 
     def add(self, rows: slice, columns: slice, values: NDArray[Any], known: NDArray[Any], holes: NDArray[Any]) -> None:
         """Take in one window: (bands, rows, columns) in the scene's dtype, and what is known and what is a hole."""
@@ -35,6 +38,8 @@ class Survey:
             plane = values[band]
             self._low[band] = min(self._low[band], float(plane[seen].min()))
             self._high[band] = max(self._high[band], float(plane[seen].max()))
+            if self._ranges:
+                self._ranges[band].add(plane[seen])
             place = (band, slice(rows.start // CELL, None), slice(columns.start // CELL, None))
             plane = np.where(seen, plane, 0).astype(np.float64)
             count, total = _cells(seen), _cells(plane)
@@ -72,6 +77,14 @@ class Survey:
     def high(self) -> NDArray[np.float64]:
         """Greatest known value of each band."""
         return self._high
+
+    @property
+    def range(self) -> tuple[NDArray[np.float64], NDArray[np.float64]] | None:
+        """The 0.1 and 99.9 percentiles of each band's known pixels; None when they were not asked for."""
+        if not self._ranges:
+            return None
+        ends = np.array([[counts.at(0.1), counts.at(99.9)] for counts in self._ranges])
+        return ends[:, 0], ends[:, 1]
 
     def cells(self) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
         """Mean of each cell, (bands, rows, columns) of cells, and whether anything is known in it."""
