@@ -73,17 +73,28 @@ def attention_loss(attention: Tensor, truth: Tensor, cloudy: Tensor, *, correcte
     return F.mse_loss(attention, attention_target(truth, cloudy, corrected=corrected))
 
 
-def gram(features: Tensor) -> Tensor:
-    """(N, planes, planes): products of planes, summed over pixels, by the number of planes and pixels."""
+def gram(features: Tensor, *, by_planes: bool = True) -> Tensor:
+    """(N, planes, planes): products of planes, summed over pixels, by the number of planes and pixels.
+
+    Args:
+        features: (N, planes, rows, columns).
+        by_planes: False divides by the number of pixels alone, as CMUN and the Sentinel-3 model do.
+
+    Source: Gatys et al., arXiv:1508.06576, equation 3; Johnson et al., arXiv:1603.08155, equation 3.
+    """
     flat = features.flatten(2)
-    return flat @ flat.transpose(1, 2) / (flat.shape[1] * flat.shape[2])
+    return flat @ flat.transpose(1, 2) / (flat.shape[2] * (flat.shape[1] if by_planes else 1))
 
 
-def style_loss(made: list[Tensor], truth: list[Tensor]) -> Tensor:
-    """Sum over a feature network's steps of the absolute difference of Gram matrices."""
-    return torch.stack([F.l1_loss(gram(a), gram(b)) for a, b in zip(made, truth, strict=True)]).sum()
+def style_loss(made: list[Tensor], truth: list[Tensor], *, by_planes: bool = True) -> Tensor:
+    """Sum over a feature network's steps of the mean absolute difference of Gram matrices; `by_planes`: see `gram`."""
+    pairs = zip(made, truth, strict=True)
+    return torch.stack([F.l1_loss(gram(a, by_planes=by_planes), gram(b, by_planes=by_planes)) for a, b in pairs]).sum()
 
 
 def perceptual_loss(made: list[Tensor], truth: list[Tensor]) -> Tensor:
-    """Sum over a feature network's steps of the mean absolute difference."""
+    """Sum over a feature network's steps of the mean absolute difference.
+
+    Source: Johnson et al., arXiv:1603.08155, equation 2, with absolute differences as in ECEA and EdgeLearning.
+    """
     return torch.stack([F.l1_loss(a, b) for a, b in zip(made, truth, strict=True)]).sum()
