@@ -67,7 +67,7 @@ set_up_backend() {
     fi
     say "installing the backend into .venv: up to 2 GB, some minutes"
     .venv/bin/python -m pip install --quiet --no-input --disable-pip-version-check --root-user-action=ignore \
-        -c backend/constraints.txt -e './backend[train,test,lint]'
+        -c backend/constraints.txt -e './backend[stac,train,test,lint]'
     wanted >"$stamp"
 }
 
