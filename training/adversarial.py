@@ -10,6 +10,10 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 from torch.nn import functional as F
+from torch.nn.attention import SDPBackend, sdpa_kernel
+
+Distance = Callable[[Tensor, Tensor], Tensor]
+"""Of two tensors of one shape; a scalar."""
 
 
 class Adversarial(NamedTuple):
@@ -55,12 +59,14 @@ def gradient_penalty(
     """
     share = torch.rand(len(real), *[1] * (real.ndim - 1), device=real.device, dtype=real.dtype)
     blend = (share * real + (1 - share) * made).detach().requires_grad_(True)
-    (slope,) = torch.autograd.grad(discriminator(blend).sum(), blend, create_graph=True)
+    # the attention kernels that save memory have no second derivative
+    with sdpa_kernel(SDPBackend.MATH):
+        (slope,) = torch.autograd.grad(discriminator(blend).sum(), blend, create_graph=True)
     # not 0: the root has no slope there
     length = (slope.flatten(1).square().sum(1) + 1e-12).sqrt()
     return (length - centre).square().mean()
 
 
-def feature_matching(made: list[Tensor], real: list[Tensor]) -> Tensor:
-    """Sum over a discriminator's steps of the mean squared difference; what the real picture gives stays as it is."""
-    return torch.stack([F.mse_loss(ours, theirs.detach()) for ours, theirs in zip(made, real, strict=True)]).sum()
+def feature_matching(made: list[Tensor], real: list[Tensor], distance: Distance = F.mse_loss) -> Tensor:
+    """Sum over a discriminator's steps of the distance, squared by default; what the real picture gives stays."""
+    return torch.stack([distance(ours, theirs.detach()) for ours, theirs in zip(made, real, strict=True)]).sum()
