@@ -1,0 +1,98 @@
+"""Whether a model that works patch by patch shows where its patches end: steps inside holes, at seams and elsewhere.
+
+    python bench/seam.py [--model ID ...] [--scene FILE]
+
+Without models: every published system with weights of chance, whose patches agree on nothing. Holes are hidden in a
+real scene, filled by `rsinpaint.fill`, and the mean absolute difference of neighbours, both in a hole, is taken across
+the lines where a patch begins or ends and across all others. 1.00: no seam. Leaves bench/results/seam.md.
+"""
+
+import argparse
+import os
+import sys
+import tempfile
+from pathlib import Path
+
+import numpy as np
+import rasterio
+from numpy.typing import NDArray
+from systems import SYSTEMS, make_model
+from tables import ROOT, keep
+
+from rsinpaint.fill import fill
+from rsinpaint.jobs import read_job
+from rsinpaint.masks.simulate import SIMULATORS
+from rsinpaint.models import registry
+from rsinpaint.models.network import PATCH
+from rsinpaint.models.patches import starts
+from rsinpaint.networks import kind as kind_of
+
+SCENE = ROOT.parent / "shared" / "data" / "validate" / "multispectral" / "Zealand_S2A_20170527.tif"
+SIDE = 700
+"""Rows and columns that are taken of the scene: no multiple of anything."""
+BANDS = 3
+HOLES = {"slcoff": 0.6, "clouds": 0.35}
+
+
+def damaged(scene: Path, kind: str, folder: Path) -> tuple[Path, Path, NDArray[np.bool_]]:
+    """A piece of the scene, the mask of its holes, and the holes."""
+    with rasterio.open(scene) as file:
+        rows, columns = min(SIDE, file.height), min(SIDE, file.width)
+        values = file.read([*range(1, BANDS + 1)], window=((0, rows), (0, columns)))
+        profile = {"driver": "GTiff", "height": rows, "width": columns, "crs": file.crs, "transform": file.transform}
+    holes = SIMULATORS[kind]((rows, columns), np.random.default_rng(0), HOLES[kind])
+    paths = folder / f"{kind}.tif", folder / f"{kind}_mask.tif"
+    for path, planes in zip(
+        paths, (np.where(holes, values[:, :1, :1], values), holes[None].astype("uint8")), strict=True
+    ):
+        with rasterio.open(path, "w", count=len(planes), dtype=planes.dtype, **profile) as out:
+            out.write(planes)
+    return *paths, holes
+
+
+def ratio(values: NDArray[np.float64], holes: NDArray[np.bool_], side: int) -> float:
+    """Mean step across seams by mean step elsewhere, rows and columns together."""
+    at, rest = [], []
+    for axis in (0, 1):
+        size = holes.shape[axis]
+        seams = {line for start in starts(size, side) for line in (start, start + side) if 0 < line < size}
+        steps = np.abs(np.diff(values, axis=axis + 1))
+        both = np.take(holes, range(1, size), axis) & np.take(holes, range(size - 1), axis)
+        at_seam = np.zeros(size - 1, bool)
+        at_seam[[line - 1 for line in seams]] = True
+        shaped = np.expand_dims(at_seam, 1 - axis)
+        at.append(steps[:, both & shaped].ravel())
+        rest.append(steps[:, both & ~shaped].ravel())
+    return float(np.concatenate(at).mean() / np.concatenate(rest).mean())
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument(
+        "--model", action="append", required=True, metavar="ID", help="as `rsinpaint models list` has it"
+    )
+    parser.add_argument("--scene", type=Path, default=SCENE)
+    given = parser.parse_args()
+    lines = [f"| model | {' | '.join(HOLES)} |", "| --- " * (1 + len(HOLES)) + "|"]
+    with tempfile.TemporaryDirectory() as name:
+        made = {kind: damaged(given.scene, kind, Path(name)) for kind in HOLES}
+        if not given.model:
+            os.environ["RSINPAINT_MODELS"] = name
+            given.model = [make_model(system, Path(name)) for system in SYSTEMS if kind_of(system).halo is None]
+        for model in given.model:
+            ratios = []
+            for scene, mask, holes in made.values():
+                output = str(Path(name) / "out.tif")
+                job = {"scene": str(scene), "mask": str(mask), "output": output, "task": "masked", "overwrite": True}
+                fill(read_job(job | {"model": model, "device": "cpu"}), lambda progress: None, lambda: False)
+                with rasterio.open(output) as file:
+                    ratios.append(ratio(file.read().astype(np.float64), holes, registry.find(model).window or PATCH))
+            lines.append(f"| {model} | {' | '.join(f'{one:.3f}' for one in ratios)} |")
+            print(lines[-1], flush=True)
+    head = "Steps inside holes where patches begin or end, by steps elsewhere; 1 is best."
+    print(keep("seam", f"{head} Made by `python bench/seam.py`.\n\n" + "\n".join(lines), readme=False))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
