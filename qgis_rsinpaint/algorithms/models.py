@@ -10,6 +10,8 @@ from pathlib import Path
 
 AUTO = "auto"
 BUNDLED = ("anyband-s", "tension-spline", "harmonic", "inverse-distance", "local-ridge")
+BUNDLED_FOR = {"clouds": ("spa-gan-rice1", "spa-gan-rice2")}
+"""Beside these, what comes with the backend for one task alone."""
 
 
 def models_folder(environ: Mapping[str, str] | None = None) -> Path:
@@ -33,7 +35,7 @@ def model_ids(task: str, folder: Path | None = None) -> list[str]:
         task: slcoff, clouds, lines, masked or ocean; a card that names no task suits any.
         folder: where cards are looked for; None: `models_folder()`.
     """
-    ids = [AUTO, *BUNDLED]
+    ids = [AUTO, *BUNDLED, *BUNDLED_FOR.get(task, ())]
     folder = models_folder() if folder is None else folder
     for path in sorted(folder.glob("*.json")):
         try:

@@ -11,7 +11,7 @@ from osgeo import gdal
 from qgis.core import QgsProcessingException
 from scenes import SIZE, pixels, striped_scene
 
-from qgis_rsinpaint.algorithms.models import BUNDLED
+from qgis_rsinpaint.algorithms.models import BUNDLED, BUNDLED_FOR, model_ids
 from qgis_rsinpaint.worker.client import Client
 from qgis_rsinpaint.worker.environment import FOREIGN
 from qgis_rsinpaint.worker.errors import Cancelled, WorkerError
@@ -89,13 +89,15 @@ def test_a_mask_of_another_grid_is_refused_in_words(plugin, scene, tmp_path):
 def test_all_listed_models_are_known_to_the_backend(plugin):
     client = Client(locate().command(60))
     try:
-        known = {model["id"] for model in client.call("models", {})}
+        models = client.call("models", {})
+        known = {model["id"] for model in models}
         for wrong in ("nothing", {"scene": ["x"], "colour": "red", "output": "y"}):
             with pytest.raises(WorkerError):
                 client.call("fill", wrong if isinstance(wrong, dict) else {"scene": [wrong]})
     finally:
         client.close()
-    assert set(BUNDLED) <= known
+    assert set(BUNDLED).union(*BUNDLED_FOR.values()) <= known
+    assert all(model["id"] in model_ids(task) for model in models for task in model["tasks"])
 
 
 def test_a_killed_backend_leaves_no_litter(scene, tmp_path):
