@@ -1,10 +1,10 @@
-"""Whether a model that works patch by patch shows where its patches end: steps inside holes, at seams and elsewhere.
+"""Whether a model that works window by window shows where its windows end: steps inside holes, at seams and elsewhere.
 
     python bench/seam.py [--model ID ...] [--scene FILE]
 
-Without models: every published system with weights of chance, whose patches agree on nothing. Holes are hidden in a
+Without models: every published system with weights of chance, whose windows agree on nothing. Holes are hidden in a
 real scene, filled by `rsinpaint.fill`, and the mean absolute difference of neighbours, both in a hole, is taken across
-the lines where a patch begins or ends and across all others. 1.00: no seam. Leaves bench/results/seam.md.
+the lines where a window begins or ends and across all others. 1.00: no seam. Leaves bench/results/seam.md.
 """
 
 import argparse
@@ -23,8 +23,8 @@ from rsinpaint.fill import fill
 from rsinpaint.jobs import read_job
 from rsinpaint.masks.simulate import SIMULATORS
 from rsinpaint.models import registry
-from rsinpaint.models.network import PATCH
-from rsinpaint.models.patches import starts
+from rsinpaint.models.fixed_windows import starts
+from rsinpaint.models.network import WINDOW
 from rsinpaint.networks import kind as kind_of
 
 SCENE = ROOT.parent / "shared" / "data" / "validate" / "multispectral" / "Zealand_S2A_20170527.tif"
@@ -68,9 +68,7 @@ def ratio(values: NDArray[np.float64], holes: NDArray[np.bool_], side: int) -> f
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument(
-        "--model", action="append", required=True, metavar="ID", help="as `rsinpaint models list` has it"
-    )
+    parser.add_argument("--model", action="append", default=[], metavar="ID", help="as `rsinpaint models list` has it")
     parser.add_argument("--scene", type=Path, default=SCENE)
     given = parser.parse_args()
     lines = [f"| model | {' | '.join(HOLES)} |", "| --- " * (1 + len(HOLES)) + "|"]
@@ -86,10 +84,10 @@ def main() -> int:
                 job = {"scene": str(scene), "mask": str(mask), "output": output, "task": "masked", "overwrite": True}
                 fill(read_job(job | {"model": model, "device": "cpu"}), lambda progress: None, lambda: False)
                 with rasterio.open(output) as file:
-                    ratios.append(ratio(file.read().astype(np.float64), holes, registry.find(model).window or PATCH))
+                    ratios.append(ratio(file.read().astype(np.float64), holes, registry.find(model).window or WINDOW))
             lines.append(f"| {model} | {' | '.join(f'{one:.3f}' for one in ratios)} |")
             print(lines[-1], flush=True)
-    head = "Steps inside holes where patches begin or end, by steps elsewhere; 1 is best."
+    head = "Steps inside holes where windows begin or end, by steps elsewhere; 1 is best."
     print(keep("seam", f"{head} Made by `python bench/seam.py`.\n\n" + "\n".join(lines), readme=False))
     return 0
 

@@ -116,9 +116,7 @@ def main() -> int:
         start, _, _ = measure([sys.executable, "-c", "import torch, rasterio, scipy.sparse.linalg"])
         with rasterio.open(out) as file:
             made = file.read().astype(int)
-        expected = np.clip(
-            np.rint(255 * np.load(answer)), made.min((1, 2), keepdims=True), made.max((1, 2), keepdims=True)
-        )
+        expected = np.clip(np.rint(255 * np.load(answer)), 0, 255)
         if np.abs(made - expected).max() > 1:
             raise RuntimeError("the two answers differ")
     size = given.side**2 / 1e6

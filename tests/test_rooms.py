@@ -28,7 +28,7 @@ ALLOWED: dict[str, set[str]] = {
     "damage": BASE | {"raster", "masks", "tiles"},
     "outputs": BASE | {"raster", "tiles"},
     "fill": BASE | {"raster", "masks", "tiles", "models", "classical", "decide", "damage", "pieces", "outputs"},
-    "ecea_apply": BASE | {"fill", "raster", "tiles"},
+    "ecea_apply": BASE | {"fill", "decide", "raster", "tiles"},
     "catalogue": BASE | {"models", "options"},
     "doctor": BASE | {"models", "environment"},
     "console": BASE,

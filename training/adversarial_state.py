@@ -2,13 +2,10 @@
 
 import math
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
-import torch
 from lightning.fabric import Fabric
-from safetensors.torch import load_file
-from torch import Tensor, nn
+from torch import nn
 from torch.optim import Adam, Optimizer
 from torch.optim.lr_scheduler import ReduceLROnPlateau
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
@@ -16,6 +13,7 @@ from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 from rsinpaint.networks import build, kind
 
 from .adversarial_recipe import Recipe, StageRecipe
+from .begin import weights_in
 from .critics import Critic, with_mode
 from .parts import PARTS, Whole
 
@@ -52,7 +50,7 @@ def open_run(recipe: Recipe, fabric: Fabric) -> State:
     network = build(recipe.network, with_mode(kind(recipe.network), recipe.network_config, recipe.mode))
     last = recipe.run / "last.ckpt"
     if recipe.begin and not last.exists():
-        network.load_state_dict(_weights(recipe.begin))
+        network.load_state_dict(weights_in(recipe.begin))
     part = PARTS[recipe.part](network).train()
     average = AveragedModel(network, multi_avg_fn=get_ema_multi_avg_fn(recipe.ema))
     judges = [Critic(one, recipe.mode).train() for one in recipe.discriminators]
@@ -71,22 +69,6 @@ def open_run(recipe: Recipe, fabric: Fabric) -> State:
 def _adam(recipe: Recipe, module: nn.Module, factor: float) -> Adam:
     learning = [weight for weight in module.parameters() if weight.requires_grad]
     return Adam(learning, lr=recipe.rate * factor, betas=recipe.betas, weight_decay=recipe.weight_decay)
-
-
-def _weights(path: Path) -> dict[str, Tensor]:
-    """Of a whole network: averaged ones from a checkpoint, or those of a safetensors file.
-
-    Raises:
-        ValueError: the file is not there.
-    """
-    if not path.is_file():
-        raise ValueError(
-            f"`{path}`, with whose weights the run should begin, is not there; make it first: see the recipe"
-        )
-    if path.suffix == ".safetensors":
-        return load_file(path)
-    average = torch.load(path, map_location="cpu", weights_only=True)["average"]
-    return {name.removeprefix("module."): value for name, value in average.items() if name != "n_averaged"}
 
 
 def _restore(state: State, held: dict[str, Any]) -> None:

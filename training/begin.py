@@ -12,7 +12,13 @@ ADDS = ("second", "exchange")
 
 
 def weights_in(path: Path) -> dict[str, Tensor]:
-    """The weights of a model's safetensors file, or the averaged ones of a run's checkpoint."""
+    """The weights of a model's safetensors file, or the averaged ones of a run's checkpoint.
+
+    Raises:
+        ValueError: the file is not there.
+    """
+    if not path.is_file():
+        raise ValueError(f"`{path}`, whose weights are wanted, is not there; make it first: see the recipe")
     if path.suffix == ".safetensors":
         return load_file(path)
     held = torch.load(path, map_location="cpu", weights_only=True)["average"]
@@ -23,8 +29,8 @@ def weights_in(path: Path) -> dict[str, Tensor]:
 def grow(network: nn.Module, weights: Mapping[str, Tensor]) -> None:
     """Give `network` the weights of a smaller one so that it answers as the smaller one did, and can learn more.
 
-    A tensor with more channels keeps the old ones first and gets zeros for the rest; a new block keeps its fresh
-    first convolution, and what it adds starts at nothing.
+    Old channels come first. New ones are made by fresh weights and read by zeros, so that both can learn; a new
+    block keeps its fresh first convolution, and what it adds starts at nothing.
 
     Raises:
         ValueError: the weights are of another kind of network, or of a larger one.
@@ -40,5 +46,6 @@ def grow(network: nn.Module, weights: Mapping[str, Tensor]) -> None:
         old = weights[name]
         if old.ndim != tensor.ndim or any(had > has for had, has in zip(old.shape, tensor.shape, strict=True)):
             raise ValueError(f"{name}: weights of shape {tuple(old.shape)}, expected at most {tuple(tensor.shape)}")
-        tensor.zero_()
+        if old.ndim > 1:
+            tensor[: old.shape[0], old.shape[1] :] = 0  # old outputs do not read new inputs
         tensor[tuple(slice(size) for size in old.shape)] = old.to(tensor.dtype)

@@ -20,6 +20,8 @@ from rsinpaint.models import registry
 from rsinpaint.models.card import Card, read_card
 from rsinpaint.networks import build
 
+from .begin import weights_in
+
 
 def export(checkpoint: Path, text: Path, folder: Path) -> Card:
     """Write `ID.safetensors` and `ID.json` into the folder; the card's own text names the id.
@@ -30,7 +32,7 @@ def export(checkpoint: Path, text: Path, folder: Path) -> Card:
     """
     held: dict[str, Any] = torch.load(checkpoint, map_location="cpu", weights_only=True)
     recipe = held["recipe"]
-    average = {name.removeprefix("module."): value for name, value in held["average"].items() if name != "n_averaged"}
+    average = weights_in(checkpoint)
     build(recipe["network"], recipe["config"]).load_state_dict(average)
     fields = json.loads(text.read_text(encoding="utf-8"))
     file = folder / f"{fields['id']}.safetensors"

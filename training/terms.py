@@ -178,7 +178,17 @@ TERMS: dict[str, Term] = {
 `_blended` the picture with the truth around its holes. `features` is perceptual and style loss, by a convention."""
 
 
-def check_terms(names: Sequence[str]) -> None:
-    """Raise ValueError unless all terms are known."""
-    if stray := sorted(set(names) - set(TERMS)):
-        raise ValueError(f"loss term `{stray[0]}`, expected some of {', '.join(TERMS)}")
+def check_terms(names: Sequence[str], distance: str, losses: Sequence[str]) -> None:
+    """Raise ValueError unless all names are known and there is somebody to judge where that is wanted.
+
+    Args:
+        names: of terms.
+        distance: between features of discriminators.
+        losses: one a discriminator, keys of `ADVERSARIAL`.
+    """
+    every = (("loss term", names, TERMS), ("distance", [distance], DISTANCES), ("loss", losses, ADVERSARIAL))
+    for what, asked, known in every:
+        if stray := sorted(set(asked) - set(known)):
+            raise ValueError(f"{what} `{stray[0]}`, expected some of {', '.join(known)}")
+    if not losses and (lacking := {"adversarial", "matching"} & set(names)):
+        raise ValueError(f"loss term `{min(lacking)}`, expected a discriminator in the recipe to judge")

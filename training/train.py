@@ -106,13 +106,13 @@ def open_run(recipe: Recipe, fabric: Fabric) -> State:
     """A fresh state, or the one that the run's folder holds."""
     fabric.seed_everything(recipe.seed, verbose=False)
     network = build(recipe.network, recipe.network_config).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-    if recipe.begin:
+    last = recipe.run / "last.ckpt"
+    if recipe.begin and not last.exists():
         grow(network, weights_in(recipe.begin))
     chosen = optimisers(network, recipe.muon, recipe.adamw)
     network, *chosen = fabric.setup(network, *chosen)
     average = AveragedModel(network.module, multi_avg_fn=get_ema_multi_avg_fn(recipe.ema))
     state = State(network, average, chosen)
-    last = recipe.run / "last.ckpt"
     if last.exists():
         held = fabric.load(last)
         network.module.load_state_dict(held["network"])
@@ -147,9 +147,11 @@ def check(recipe: Recipe, fabric: Fabric, state: State, loss: float) -> None:
         logger.save()
     if fabric.is_global_zero:
         picture(state.average.module, recipe.held_out, recipe.crops, recipe.run / "samples" / f"{state.step:07d}.png")
-    save(recipe, fabric, state, "last")
-    if -scores["gain"] < state.best:
+    better = -scores["gain"] < state.best
+    if better:
         state.best = -scores["gain"]
+    save(recipe, fabric, state, "last")
+    if better:
         save(recipe, fabric, state, "best")
     told = " ".join(f"{name} {value:.3f}" for name, value in scores.items())
     fabric.print(f"step {state.step} loss {loss:.4f} {told}", flush=True)
@@ -163,7 +165,8 @@ def train(recipe: Recipe) -> None:
         accelerator="auto",
         devices=recipe.devices,
         precision=recipe.precision,  # type: ignore[arg-type]
-        loggers=[CSVLogger(logs, name="csv", version=""), TensorBoardLogger(logs, name="tensorboard", version="")],
+        # a CSV for each time that the run goes on: the logger starts its file anew
+        loggers=[CSVLogger(logs, name="csv"), TensorBoardLogger(logs, name="tensorboard", version="")],
     )
     fabric.launch()
     store = Store(recipe.run / "crops", recipe.packed, recipe.crops, recipe.store)

@@ -162,7 +162,7 @@ def train(recipe: Recipe) -> None:
     """Run the recipe to its end, or for `minutes`."""
     torch.set_num_threads(recipe.threads)
     for stage in recipe.stages:
-        check_terms(list(stage.terms))
+        check_terms(list(stage.terms), stage.distance, [one.loss for one in recipe.discriminators])
     logs = recipe.run / "log"
     fabric = Fabric(
         accelerator="auto",

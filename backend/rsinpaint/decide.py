@@ -36,7 +36,7 @@ def decide(
         bands: bands that may have holes, counted from 1; None: all. An alpha band never has any.
         keep: is given each window's holes and known pixels, (bands, rows, columns).
         tick: called with the fraction that is done; may raise Cancelled.
-        holes_count: what lies in holes counts in the statistics, for models that look at it.
+        holes_count: what lies in holes counts as known, too, for models that look at it.
         ranges: percentiles are wanted, too.
 
     Returns:
@@ -61,7 +61,9 @@ def decide(
         # what a file calls missing is not trusted, though it be collar or a band that nobody asked for
         known = ~(source.unknown(*tile.read, empty) | marked)[inside]
         holes = (marked & asked[:, None, None])[inside]
-        survey.add(*tile.write, values[inside], known | holes & ~empty[inside] if holes_count else known, holes)
+        if holes_count:
+            known |= holes & ~empty[inside]
+        survey.add(*tile.write, values[inside], known, holes)
         keep(tile, holes, known)
     if not survey.count.any():
         raise JobError(

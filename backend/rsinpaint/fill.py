@@ -67,24 +67,10 @@ def fill(job: Job, progress: Progressing, cancelled: Callable[[], bool]) -> Repo
         card, bands = _choose_model(job), asked_bands(scene, job.bands)
         suits(card, scene.name, len(bands))
         check_outputs(job, scene)
-        source, sees_holes = masks.choose(job, scene, needs_mask=card.needs_mask), run.sees_holes(card)
+        source = masks.choose(job, scene, needs_mask=card.needs_mask)
         holes = stack.enter_context(Scratch(scene, job.output))
         squares = Squares()
-
-        def keep(tile: Tile, found: NDArray[np.bool_], known: NDArray[np.bool_]) -> None:
-            holes.write(*tile.write, found, known)
-            squares.count(tile, found)
-
-        survey = decide(
-            scene,
-            source,
-            job.bands,
-            keep,
-            lambda part: clock.tell("detect", part * DETECTING),
-            holes_count=sees_holes,
-            ranges=card.normalisation in ("range", "picture"),
-        )
-        holes.done_writing()
+        survey = _survey(job, scene, card, source, holes, squares, clock)
         notes = [*scene.notes, *source.notes]
         _nothing_to_do(job, scene, survey, notes)
         clock.tell("detect", DETECTING, f"loading {card.id}")
@@ -117,6 +103,28 @@ def fill(job: Job, progress: Progressing, cancelled: Callable[[], bool]) -> Repo
         megapixels=scene.height * scene.width * int((survey.holes > 0).sum()) / 1e6,
         notes=tuple(dict.fromkeys(notes)),
     )
+
+
+def _survey(
+    job: Job, scene: Scene, card: Card, source: masks.MaskSource, holes: Scratch, squares: Squares, clock: "_Clock"
+) -> Survey:
+    """Decide where the holes are, keep them, and take the statistics that the model needs."""
+
+    def keep(tile: Tile, found: NDArray[np.bool_], known: NDArray[np.bool_]) -> None:
+        holes.write(*tile.write, found, known)
+        squares.count(tile, found)
+
+    survey = decide(
+        scene,
+        source,
+        job.bands,
+        keep,
+        lambda part: clock.tell("detect", part * DETECTING),
+        holes_count=run.sees_holes(card),
+        ranges=card.normalisation in ("range", "picture"),
+    )
+    holes.done_writing()
+    return survey
 
 
 class _Clock:
@@ -211,8 +219,7 @@ def _filled(
         return piece.values[inside], np.zeros(known.shape, bool), known
     rows, columns = piece.tile.read
     far, origin = surface.at(rows.start, columns.start), (rows.start, columns.start)
-    known_to_model = piece.known | wanted & ~scene.empty(piece.values) if model.sees_holes else piece.known
-    answer = model(piece.values, known_to_model, wanted, far, inside, origin)
+    answer = model(piece.values, piece.known, wanted, far, inside, origin)
     answer.values[~wanted[inside]] = np.nan
     values, filled = blend(piece.values[inside], answer.values, piece.holes[inside], scene.empties)
     return values, filled, known if answer.uncertainty is None else np.where(filled, answer.uncertainty, known)

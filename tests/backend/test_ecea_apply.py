@@ -1,15 +1,20 @@
 """ECEA's own application: its command, its two results, its errors."""
 
+import os
+from pathlib import Path
+
 import numpy as np
 import pytest
 import rasterio
 from click.testing import CliRunner
 from hypothesis import given
 from hypothesis import strategies as st
+from rasterio.enums import ColorInterp
 from rasterio.transform import from_origin
 
 from rsinpaint.cli import cli
 from rsinpaint.ecea_apply import RESULT, TRUTH, Visible
+from rsinpaint.raster.publish import temporary_name
 from test_systems_on_scenes import models  # noqa: F401  (a fixture)
 
 MODEL = "random-ecea"
@@ -69,6 +74,49 @@ def test_holes_are_filled_known_pixels_stay_and_both_results_have_their_place(tm
         np.testing.assert_array_equal(out[~holes], values[~holes])
         assert np.isfinite(out).all() and (out[holes] != (0 if nodata is None else nodata)).all()
         assert made.tags()["RSINPAINT_MODEL"] == MODEL
+
+
+@pytest.mark.parametrize("name", [RESULT, TRUTH])
+def test_an_input_is_never_replaced_by_its_own_result(name, tmp_path):
+    picture = tmp_path / name
+    corrupted(picture, "uint8")
+    before = picture.read_bytes()
+    answer = run("--input", picture, "--output", tmp_path)
+    assert answer.exit_code != 0 and name in str(answer.exception)
+    assert picture.read_bytes() == before and [path.name for path in tmp_path.iterdir()] == [name]
+
+
+def test_what_cannot_be_filled_stays_open_and_what_is_transparent_stays_so(tmp_path):
+    picture, folder = tmp_path / "CorruptedImage.tif", tmp_path / "out"
+    folder.mkdir()
+    values, _ = corrupted(picture, "uint8")
+    values[2] = 0  # nothing is known of this band
+    alpha = np.full((1, 90, 131), 255, np.uint8)
+    alpha[:, 60:] = 0
+    values[:, 60:] = 0
+    colours = (ColorInterp.red, ColorInterp.green, ColorInterp.blue, ColorInterp.alpha)
+    with rasterio.open(picture, "w", driver="GTiff", height=90, width=131, count=4, dtype="uint8") as file:
+        file.colorinterp = colours
+        file.write(np.concatenate([values, alpha]))
+    assert run("--input", picture, "--output", folder).exit_code == 0
+    with rasterio.open(folder / RESULT) as file:
+        out = file.read()
+        assert file.colorinterp == colours
+    np.testing.assert_array_equal(out[3], alpha[0])
+    assert (out[:3, 60:] == 0).all() and (out[2] == 0).all()
+    assert (out[:2, 40:48] != 0).all()
+
+
+def test_a_killed_run_s_litter_is_swept(tmp_path):
+    picture = tmp_path / "CorruptedImage.tif"
+    corrupted(picture, "uint8")
+    folder = tmp_path / "out"
+    folder.mkdir()
+    dead = folder / Path(temporary_name(str(folder / RESULT), "work")).name.replace(f"-{os.getpid()}-", "-999999-")
+    dead.mkdir()
+    (dead / "filled.tif").write_bytes(b"x")
+    assert run("--input", picture, "--output", folder).exit_code == 0
+    assert sorted(path.name for path in folder.iterdir()) == sorted([RESULT, TRUTH])
 
 
 def test_the_stretch_reaches_the_network(tmp_path):

@@ -17,7 +17,7 @@ import made_scenes
 from rsinpaint.errors import Cancelled
 from rsinpaint.fill import fill
 from rsinpaint.jobs import Report, read_job
-from rsinpaint.models import registry, windows
+from rsinpaint.models import registry, run, windows
 
 MODELS = [card.id for card in registry.cards()]
 every_model = pytest.mark.parametrize("model", MODELS)
@@ -61,7 +61,8 @@ def test_known_pixels_and_collar_come_back_bit_for_bit_and_every_hole_is_filled_
             if known.size:
                 assert report.bands[band].left_open == 0
                 filled = out[band][holes[band]]
-                assert filled.size == 0 or (known.min() - 1 <= filled.min() and filled.max() <= known.max() + 1)
+                if not run.sees_holes(registry.find(model)):  # these may find darker ground under a cloud
+                    assert filled.size == 0 or (known.min() - 1 <= filled.min() and filled.max() <= known.max() + 1)
 
 
 @every_model

@@ -1,12 +1,19 @@
 """Models that look at what they remove: the cloud itself is their input, and without a mask all is theirs."""
 
+from dataclasses import replace
+
 import numpy as np
 import rasterio
+import torch
+from rasterio.enums import ColorInterp
+from safetensors.torch import load_file
 
 import made_scenes
 from rsinpaint.fill import fill
 from rsinpaint.jobs import read_job
 from rsinpaint.masks.everything import Everything
+from rsinpaint.models import registry
+from rsinpaint.networks import build
 
 MODEL = "spa-gan-rice1"
 
@@ -48,6 +55,36 @@ def test_with_a_mask_only_the_cloud_changes_and_what_it_looks_like_matters(tmp_p
         assert report.filled == 3 * mask.sum()
         fills.append(out[:, mask].astype(int))
     assert np.abs(fills[0] - fills[1]).mean() > 3
+
+
+def test_ground_may_be_darker_than_all_that_was_seen_through_the_haze(tmp_path):
+    """What the pipeline writes is what the network says, not cut to the span of the hazy picture."""
+    made = made_scenes.make(tmp_path, bands=3, height=60, width=70, dtype="uint8", kind="same", collar=False)
+    hazy = (120 + made.truth // 3).astype(np.uint8)
+    with rasterio.open(made.path, "r+") as scene:
+        scene.write(hazy)
+    out, _ = repaired(made, tmp_path / "out.tif")
+    network = build("spa_gan", {"mode": "as_published"}).eval()
+    network.load_state_dict(load_file(registry.weights_path(registry.find(MODEL))))
+    with torch.inference_mode():
+        said = network(torch.from_numpy(hazy[None].astype(np.float32) / 255), torch.ones(1, 1, 60, 70))["fill"][0]
+    expected = np.clip(np.rint(255 * said.numpy()), 0, 255)
+    expected[expected == 0] = 1  # 0 is nodata here
+    assert expected.min() < hazy.min() - 20 and np.abs(out - expected).max() <= 1
+
+
+def test_what_is_transparent_is_no_cloud(tmp_path):
+    made, values, _ = cloudy(tmp_path, 200)
+    alpha = np.full((1, 60, 70), 255, np.uint8)
+    alpha[:, :, 40:] = 0
+    path = tmp_path / "rgba.tif"
+    colours = (ColorInterp.red, ColorInterp.green, ColorInterp.blue, ColorInterp.alpha)
+    with rasterio.open(path, "w", driver="GTiff", height=60, width=70, count=4, dtype="uint8") as file:
+        file.colorinterp = colours
+        file.write(np.concatenate([values, alpha]))
+    out, report = repaired(replace(made, path=path), tmp_path / "o.tif")
+    np.testing.assert_array_equal(out[:, :, 40:], np.concatenate([values, alpha])[:, :, 40:])
+    assert [band.filled for band in report.bands] == [60 * 40] * 3 + [0]
 
 
 def test_nodata_under_a_mask_is_no_cloud_and_shows_nothing_to_the_model(tmp_path):

@@ -6,6 +6,7 @@ from pathlib import Path
 import msgspec
 import numpy as np
 import pytest
+import rasterio
 import torch
 from safetensors.torch import save_file
 
@@ -14,8 +15,8 @@ from rsinpaint.fill import fill
 from rsinpaint.jobs import read_job
 from rsinpaint.models import registry
 from rsinpaint.models.card import Card, write_card
-from rsinpaint.models.patches import starts
-from rsinpaint.networks import NETWORKS, build
+from rsinpaint.models.fixed_windows import starts
+from rsinpaint.networks import NETWORKS, build, kind
 from test_networks import CONFIGS
 
 WINDOW = 64
@@ -85,6 +86,26 @@ def test_the_result_does_not_depend_on_how_the_scene_was_cut(name, tmp_path, mon
 
 
 @pytest.mark.parametrize("name", NETWORKS)
+def test_what_lies_beyond_a_wide_collar_does_not_matter_either(name, tmp_path, monkeypatch):
+    """The nearest known pixel to the middle of a wide strip of nodata lies outside a small window."""
+    made = made_scenes.make(tmp_path, bands=3, height=70, width=420, dtype="float32", kind="specks", collar=False)
+    with rasterio.open(made.path, "r+") as scene:
+        values = scene.read()
+        values[:, :, 150:290] = np.nan
+        values[:, :, 290:] += 3
+        scene.write(values)
+    with rasterio.open(made.mask, "r+") as file:
+        holes = file.read()
+        holes[:, :, 150:290] = 0
+        file.write(holes)
+    whole, _ = repaired(made, tmp_path / "whole.tif", name)
+    monkeypatch.setattr("rsinpaint.fill.WINDOWS", (128,))
+    monkeypatch.setattr("rsinpaint.models.windows.NETWORK_WINDOW", (64, 64))
+    cut, _ = repaired(made, tmp_path / "cut.tif", name)
+    assert np.abs(cut - whole)[holes == 1].max() <= 1e-4 * 3
+
+
+@pytest.mark.parametrize("name", NETWORKS)
 def test_chosen_bands_are_shown_in_the_order_that_was_asked_for(name, tmp_path):
     made = made_scenes.make(tmp_path, bands=4, height=70, width=80, kind="same")
     out, report = repaired(made, tmp_path / "out.tif", name, bands=[4, 2, 1])
@@ -93,8 +114,8 @@ def test_chosen_bands_are_shown_in_the_order_that_was_asked_for(name, tmp_path):
 
 
 @pytest.mark.parametrize("name", [name for name in NETWORKS if build(name, CONFIGS[name]).halo is None])
-def test_patches_show_no_seam(name, tmp_path):
-    """Steps across the lines where patches begin or end are at most 5 % above those elsewhere in the holes.
+def test_windows_show_no_seam(name, tmp_path):
+    """Steps across the lines where windows begin or end are at most 5 % above those elsewhere in the holes.
 
     With random weights neighbours agree on nothing and pictures hold little, so two thousandths of the range are
     nothing here. `bench/seam.py` measures models that were trained.
@@ -110,3 +131,19 @@ def test_patches_show_no_seam(name, tmp_path):
             (at if line in lines else rest).append(steps[:, line - 1][:, both[line - 1]].ravel())
     little = 0.002 * np.ptp(made.truth)
     assert np.concatenate(at).mean() <= 1.05 * np.concatenate(rest).mean() + little
+
+
+@pytest.mark.parametrize("name", ["ecea", "edge_learning"])
+def test_bands_that_are_shown_three_at_a_time_share_their_edges(name, tmp_path, monkeypatch):
+    """Two groups of the same bands are painted alike only if both follow the same edges."""
+    made = made_scenes.make(tmp_path, bands=6, height=70, width=80, kind="same", dtype="float32")
+    network, seen = kind(name), []
+    real = network.edges
+    monkeypatch.setattr(network, "edges", lambda self, image, holes: seen.append(image) or real(self, image, holes))
+    repaired(made, tmp_path / "out.tif", name)
+    half = len(seen) // 2
+    assert half and all(torch.equal(one, two) for one, two in zip(seen[:half], seen[half:], strict=True))
+    assert all(torch.equal(image[:, 0], image[:, 1]) for image in seen)
+    seen.clear()
+    repaired(made, tmp_path / "out.tif", name, bands=[1, 2, 3])
+    assert not torch.equal(seen[0][:, 0], seen[0][:, 1])

@@ -32,11 +32,20 @@ def test_new_blocks_change_nothing_at_first_and_can_learn(blocks):
     assert {name for name, _ in large.named_parameters() if name.endswith("second.weight")} <= set(moved)
 
 
-def test_more_planes_begin_with_nothing():
-    small, large = torch.nn.Conv2d(3, 4, 3), torch.nn.Conv2d(5, 4, 3)
+def test_more_planes_change_nothing_at_first_and_can_learn():
+    small, large = anyband(), anyband(widths=(12, 20))
     grow(large, small.state_dict())
-    x = torch.rand(1, 5, 8, 8)
-    torch.testing.assert_close(large(x), small(x[:, :3]))
+    image, holes = torch.rand(1, 2, 32, 32), (torch.rand(1, 2, 32, 32) > 0.5).float()
+    torch.testing.assert_close(large(image, holes)["fill"], small(image, holes)["fill"], rtol=0, atol=1e-5)
+    before = {name: weight.detach().clone() for name, weight in large.named_parameters()}
+    optimiser = torch.optim.SGD(large.parameters(), lr=0.01)
+    for _ in range(3):
+        optimiser.zero_grad()
+        large(image, holes)["fill"].square().mean().backward()
+        optimiser.step()
+    head = large.get_parameter("head.weight") - before["head.weight"]
+    stem = large.get_parameter("stem.weight") - before["stem.weight"]
+    assert head[:, 8:].abs().max() > 0 and stem[8:].abs().max() > 0
 
 
 def test_weights_come_from_a_model_or_from_the_average_of_a_run(tmp_path):

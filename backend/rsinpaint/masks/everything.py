@@ -17,13 +17,15 @@ class Everything:
 
     def __init__(self) -> None:
         self.notes: list[str] = []
+        self._alpha: list[int] = []
 
     def prepare(self, scene: Any, tick: Callable[[float], None]) -> None:
-        """Nothing is to be learnt."""
+        """Which bands say what is transparent."""
+        self._alpha = [band for band, fillable in enumerate(scene.fillable) if not fillable]
 
     def holes(self, rows: slice, columns: slice, values: np.ndarray, empty: Bools) -> Bools:
-        """What is not empty, bool (bands, rows, columns)."""
-        return ~empty
+        """What is neither empty nor transparent, bool (bands, rows, columns)."""
+        return ~empty & (values[self._alpha] != 0).all(0)
 
     def unknown(self, rows: slice, columns: slice, empty: Bools) -> Bools:
         """What is empty, and nothing else."""

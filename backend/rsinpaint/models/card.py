@@ -33,10 +33,10 @@ class Weights(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
 
 
 class Scaling(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Fixed normalisation, (value - centre) / scale; one number for all bands or one a band."""
+    """Fixed normalisation of all bands, (value - centre) / scale."""
 
-    centre: tuple[float, ...]
-    scale: tuple[float, ...]
+    centre: float
+    scale: Annotated[float, msgspec.Meta(gt=0)]
 
 
 class Scores(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

@@ -23,6 +23,8 @@ class Device:
 
     def __init__(self, network: Any, wanted: str, threads: int | None) -> None:
         _make_repeatable(threads)
+        self.guided = False
+        """The last plane of a picture is the one whose edges the network paints along."""
         self.name = pick_device(wanted)
         self.notes: list[str] = []
         self.between: Callable[[], None] = go_on
@@ -62,7 +64,8 @@ class Device:
             else:
                 raise JobError(
                     f"A window of {' x '.join(map(str, pictures[0][0].shape))} does not fit into memory",
-                    remedy="Give `--memory 512M` for smaller windows, or repair fewer bands at a time with `--bands`",
+                    remedy="Give `--memory 512M` for smaller windows where the model has none of its own, repair fewer "
+                    "bands with `--bands`, or take another model",
                     code="out_of_memory",
                 )
         return out
@@ -87,7 +90,7 @@ class Device:
             with torch.inference_mode():
                 image = torch.from_numpy(np.stack([values for values, _ in part])).to(self.name)
                 holes = torch.from_numpy(np.stack([holes for _, holes in part]).astype(np.float32)).to(self.name)
-                answer = self._network(image, holes)
+                answer = self._answer(image, holes)
                 fill = answer["fill"].float().cpu().numpy()
                 error = answer["log_scale"].exp().cpu().numpy() if "log_scale" in answer else [None] * len(part)
         except (torch.OutOfMemoryError, MemoryError):
@@ -97,6 +100,12 @@ class Device:
                 return None
             raise
         return list(zip(fill, error, strict=True))
+
+    def _answer(self, image: Any, holes: Any) -> Any:
+        if not self.guided:
+            return self._network(image, holes)
+        image, guide, holes, unsure = image[:, :-1], image[:, -1:], holes[:, :-1], holes[:, -1:]
+        return self._network(image, holes, self._network.edges(guide.expand_as(image).contiguous(), unsure))
 
     def _free(self) -> None:
         gc.collect()

@@ -1,6 +1,7 @@
 """A trained network made ready for one scene: scaling, guess, band groups; cut by windows or by fixed patches."""
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -14,12 +15,14 @@ from . import registry
 from .bands import groups
 from .card import Card
 from .device import Device
+from .fixed_windows import FixedWindows
 from .normal import Fill, Flags, Inside, Normal, Scaling, Values
-from .patches import Patches
 from .windows import Windows
 
-PATCH = 256
-"""Side of the patches of a network that looks at all of its input, where its card names none."""
+WINDOW = 256
+"""Side of the windows of a network that looks at all of its input, where its card names none."""
+CARRIED = 32
+"""Pixels that values are carried out into a collar, where no guess has filled it."""
 
 
 class NetworkModel:
@@ -39,19 +42,22 @@ class NetworkModel:
         network = _with_weights(card).eval()
         self._device = Device(network, device, threads)
         self.notes = self._device.notes
-        self._cut: Windows | Patches
+        self._cut: Windows | FixedWindows
         if network.halo is None:
-            self._cut = Patches(self._device, card.window or PATCH, size, memory_bytes)
+            self._cut = FixedWindows(self._device, card.window or WINDOW, size, memory_bytes)
         else:
             seen = card.halo if card.halo is not None else int(network.halo)
             self._cut = Windows(self._device, seen, int(network.multiple), memory_bytes)
         self.multiple, self.sees_holes = self._cut.multiple, bool(getattr(network, "sees_holes", False))
         # a pixel that is written may hang on guesses `seen` away, which hang on known pixels near them
-        reach = REACH if card.first_guess else 0
-        self.halo = self._cut.seen + reach if network.halo is None else max(self._cut.seen, reach)
+        if network.halo is None:
+            self.halo = self._cut.seen + (REACH if card.first_guess else CARRIED)
+        else:
+            self.halo = max(self._cut.seen, REACH) if card.first_guess else self._cut.seen + CARRIED
         self._guess = GUESSES[card.first_guess] if card.first_guess else None
         self._normal, self._scaling = normal, Scaling.of(card.normalisation, normal, getattr(network, "span", (0, 1)))
         self._groups = groups(card, bands, normal.count)
+        self._device.guided = hasattr(network, "edges") and len(self._groups) > 1
 
     @property
     def device(self) -> str:
@@ -81,7 +87,7 @@ class NetworkModel:
         unknown = ~valid
         collar = unknown & ~holes
         for edge in np.flatnonzero(collar.any((1, 2))):
-            z[edge] = _carried_out(z[edge], collar[edge])
+            z[edge] = _carried_out(z[edge], collar[edge], None if self._guess else CARRIED)
         scaled = self._scaling.forth(z)
         fill = z[inside].copy()
         error = np.zeros(fill.shape, np.float32)
@@ -91,14 +97,18 @@ class NetworkModel:
             if not wanted:
                 continue
             seen = list(group.seen)
-            part, scale = self._cut(scaled[seen], unknown[seen], holes[seen], inside, origin, group)
+            shown, marked = scaled[seen], holes[seen]
+            if self._device.guided:
+                shown = np.concatenate([shown, scaled.mean(0, keepdims=True)])
+                marked = np.concatenate([marked, holes.any(0, keepdims=True)])
+            part, scale = self._cut(shown, unknown[seen], marked, inside, origin, group)
             for band in wanted:
                 place = seen.index(band)
                 fill[band] = self._scaling.back(part[place], band)
                 if scale is not None:
                     told, error[band] = True, self._scaling.error(scale[place], band)
         error *= self._normal.std[:, None, None].astype(np.float32)
-        return Fill(self._normal.back(fill), error if told else None)
+        return Fill(self._normal.back(fill, within=not self.sees_holes), error if told else None)
 
 
 def _with_weights(card: Card) -> Any:
@@ -109,19 +119,18 @@ def _with_weights(card: Card) -> Any:
     """
     from safetensors.torch import load_file
 
-    from ..networks import NETWORKS, build
+    from ..networks import build
 
-    def corrupt(what: str) -> JobError:
-        return JobError(f"Model `{card.id}`: {what}", remedy="Install the model again", code="model_corrupt")
-
-    if card.network not in NETWORKS:
-        raise corrupt(f"there is no network `{card.network}`, only {', '.join(NETWORKS)}")
+    kind_of(card)
+    corrupt = partial(_corrupt, card)
     try:
-        network: Any = build(card.network, card.config)
+        network: Any = build(str(card.network), card.config)
     except (TypeError, ValueError) as problem:
         raise corrupt(f"its config does not suit network `{card.network}` ({problem})") from None
     if card.window is not None and (network.halo is not None or card.window % network.multiple):
         raise corrupt(f"its window of {card.window} pixels does not suit network `{card.network}`")
+    if not card.needs_mask and hasattr(network, "men"):
+        raise corrupt(f"network `{card.network}` cannot be used without a mask yet")
     state = {name: tensor.float() for name, tensor in load_file(registry.weights_path(card)).items()}
     try:
         network.load_state_dict(state)
@@ -131,10 +140,33 @@ def _with_weights(card: Card) -> Any:
     return network
 
 
-def _carried_out(plane: NDArray[np.float32], collar: NDArray[np.bool_]) -> NDArray[np.float32]:
-    """The collar takes the value of the nearest pixel, so that the network sees no cliff at the scene's edge."""
+def kind_of(card: Card) -> Any:
+    """The class of the card's network.
+
+    Raises:
+        JobError: there is no such network.
+    """
+    from ..networks import NETWORKS, kind
+
+    if card.network not in NETWORKS:
+        raise _corrupt(card, f"there is no network `{card.network}`, only {', '.join(NETWORKS)}")
+    return kind(card.network)
+
+
+def _corrupt(card: Card, what: str) -> JobError:
+    return JobError(f"Model `{card.id}`: {what}", remedy="Install the model again", code="model_corrupt")
+
+
+def _carried_out(plane: NDArray[np.float32], collar: NDArray[np.bool_], far: int | None) -> NDArray[np.float32]:
+    """The collar takes the value of the nearest pixel, so that the network sees no cliff at the scene's edge.
+
+    Args:
+        far: pixels over which it fades to the mean, so that nothing hangs on what lies beyond; None: not at all.
+    """
     if collar.all():
         return plane
-    index = ndimage.distance_transform_edt(collar, return_distances=False, return_indices=True)
+    distance, index = ndimage.distance_transform_edt(collar, return_indices=True)
     carried: NDArray[np.float32] = plane[tuple(index)]
+    if far is not None:
+        carried = (carried * np.clip(1 - distance / far, 0, 1)).astype(np.float32)
     return carried

@@ -42,11 +42,18 @@ class Normal:
             out[band] = (clean - self.mean[band]) / self.std[band]
         return out
 
-    def back(self, z: NDArray[np.float32]) -> NDArray[np.float64]:
-        """Scene units; never beyond the span of the known values, which no sensor's answer should leave."""
+    def back(self, z: NDArray[np.float32], *, within: bool = True) -> NDArray[np.float64]:
+        """Scene units.
+
+        Args:
+            within: never beyond the span of the known values, which no fill of a gap should leave. Under a veil of
+                cloud, though, ground may be darker than all that was seen; but a band of one value keeps it.
+        """
         out = np.empty(z.shape, np.float64)
         for band, plane in enumerate(z):
-            np.clip(plane * self.std[band] + self.mean[band], self.low[band], self.high[band], out=out[band])
+            out[band] = plane * self.std[band] + self.mean[band]
+            if within or self.low[band] == self.high[band]:
+                out[band].clip(self.low[band], self.high[band], out=out[band])
         return out
 
 
@@ -70,8 +77,7 @@ class Scaling:
         if kind == "mean-std":
             return cls(np.ones(normal.count), np.zeros(normal.count), None)
         if isinstance(kind, Fixed):
-            centre, scale = np.broadcast_to(kind.centre, normal.count), np.broadcast_to(kind.scale, normal.count)
-            return cls(normal.std / scale, (normal.mean - centre) / scale, None)
+            return cls(normal.std / kind.scale, (normal.mean - kind.centre) / kind.scale, None)
         if kind == "none":
             return cls(normal.std, normal.mean, None)
         if kind == "picture" and normal.bytes_each == 1:

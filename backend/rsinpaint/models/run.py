@@ -9,7 +9,7 @@ from ..errors import JobError
 from . import registry
 from .card import Card
 from .device import go_on
-from .network import NetworkModel
+from .network import NetworkModel, kind_of
 from .normal import Fill, Flags, Inside, Normal, Values
 
 __all__ = ["Fill", "Model", "Normal", "load"]
@@ -79,12 +79,15 @@ def load(
 
 
 def sees_holes(card: Card) -> bool:
-    """Whether what lies in the holes is shown to the model: a cloud that it sees through."""
+    """Whether what lies in the holes is shown to the model: a cloud that it sees through.
+
+    Raises:
+        JobError: there is no such network, or its weights are missing or damaged.
+    """
     if not card.learned:
         return False
-    from ..networks import kind
-
-    return bool(getattr(kind(str(card.network)), "sees_holes", False))
+    registry.verify(card)
+    return bool(getattr(kind_of(card), "sees_holes", False))
 
 
 class ClassicalModel:

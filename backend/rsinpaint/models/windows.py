@@ -34,7 +34,7 @@ class Windows:
 
         Args:
             image: values and guesses; `unknown` marks what is not known of them, `holes` what is wanted.
-            origin, group: see `patches.Patches`; windows do not depend on them.
+            origin, group: see `fixed_windows.FixedWindows`; windows do not depend on them.
         """
         fill, scale = image[inside].copy(), np.zeros(image[inside].shape, np.float32)
         wanted, shapes, told = holes[inside], _Shapes(), False

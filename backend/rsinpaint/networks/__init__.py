@@ -13,6 +13,8 @@ planes that a network draws on its way (`edges`, `attention`), (N, 1, rows, colu
 `mask` (optional), (N, 1, rows, columns) in [0, 1]: how surely the network takes a pixel for a hole, found by itself.
 A class may say `span`, the values of the pictures that it was made for (else 0 to 1), and `bytes_a_pixel`, its need
 of memory a pixel and band (else anyband's).
+A class with a method `edges(image, holes)` paints along them, and takes them as a third argument of `forward`: where a
+scene is shown to it three bands at a time, all get the edges of the mean over bands.
 A class that says `sees_holes = True` wants the scene's own values in the holes: what lies there is what it removes.
 
 Adding a network is a file and a line here.

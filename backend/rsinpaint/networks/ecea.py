@@ -111,10 +111,12 @@ class Ecea(nn.Module):
             found = " x ".join(map(str, image.shape[1:]))
             raise ValueError(f"pictures of {found}, expected 3 x {self.size} x {self.size}")
         mask = one_mask(holes)
-        if edges is None:
-            edges = edge_map(image, mask)
-        picture, drawn = self.generate(image * (1 - mask), edges, mask)
+        picture, drawn = self.generate(image * (1 - mask), self.edges(image, holes) if edges is None else edges, mask)
         return {"fill": picture, "edges": drawn}
+
+    def edges(self, image: Tensor, holes: Tensor) -> Tensor:
+        """The edge map of an image, (N, 1, rows, columns) in [0, 1]; see `forward`."""
+        return edge_map(image, one_mask(holes))
 
     def generate(self, x: Tensor, e: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
         """The published interface: picture with 0 in holes, edge map, mask -> picture, edge map, all in [0, 1]."""

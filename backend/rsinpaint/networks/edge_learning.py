@@ -53,14 +53,18 @@ class EdgeLearning(nn.Module):
         self.edge_generator = EdgeGenerator(inputs=inputs, width=width, blocks=blocks)
         self.image_generator = ImageGenerator(bands=bands, width=width, blocks=blocks)
 
-    def forward(self, image: Tensor, holes: Tensor) -> dict[str, Tensor]:
+    def forward(self, image: Tensor, holes: Tensor, edges: Tensor | None = None) -> dict[str, Tensor]:
         """See `networks` for the contract; `image` in 0 to 1, three bands as red, green, blue.
 
         Also gives `edges`, (N, 1, rows, columns): drawn in the holes, taken from the picture elsewhere.
         """
         mask = one_mask(holes)
-        edges = self.drawn(image, mask)
+        edges = self.edges(image, holes) if edges is None else edges
         return {"fill": self.image_generator(painted_white(image, mask), edges), "edges": edges}
+
+    def edges(self, image: Tensor, holes: Tensor) -> Tensor:
+        """The edges that a picture is painted along, (N, 1, rows, columns)."""
+        return self.drawn(image, one_mask(holes))
 
     def drawn(self, image: Tensor, mask: Tensor) -> Tensor:
         """Edges in the polarity of the layout, as the image generator wants them."""

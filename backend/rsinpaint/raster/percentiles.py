@@ -5,54 +5,61 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-BINS = 1 << 16
+LIMIT = 1 << 16
+"""Bins that are kept at most."""
 
 
 class Percentiles:
-    """Counts in 65,536 bins: exact for integers of up to 16 bits, else within 0.4 % of the value.
+    """Counts of equal numbers, as float32 or integers of up to 32 bits; exact while they are few.
 
-    Other numbers are sorted into bins by the first 16 bits of their float32, which are in the order of the numbers.
+    Beyond `LIMIT` different numbers their last bits are dropped, as many as it takes: which ones does not depend on
+    the order in which they came. Bins follow the numbers, so a small spread about a large value is told apart.
     """
 
     def __init__(self) -> None:
-        self._counts = np.zeros(BINS, np.int64)
-        self._lowest: int | None = None
-        """Value of the first bin where bins are integers; None: bins are parts of float32."""
+        self._bins = np.zeros(0, np.uint32)
+        self._counts = np.zeros(0, np.int64)
+        self._dropped = 0
+        self._integers, self._lowest = False, 0
 
     def add(self, values: NDArray[Any]) -> None:
         """Take in finite numbers of any shape, of one dtype in all calls."""
-        if values.dtype.kind in "iu" and values.dtype.itemsize <= 2:
-            self._lowest = int(np.iinfo(values.dtype).min)
-            places = values.ravel().astype(np.int32) - self._lowest
-        else:
-            places = _ordered(values.ravel().astype(np.float32)) >> 16
-        self._counts += np.bincount(places.astype(np.int64), minlength=BINS)
+        self._integers = values.dtype.kind in "iu" and values.dtype.itemsize <= 4
+        bins, counts = np.unique(self._ordered(values.ravel()) >> self._dropped, return_counts=True)
+        bins, place = np.unique(np.concatenate([self._bins, bins]), return_inverse=True)
+        self._keep(bins, np.bincount(place, np.concatenate([self._counts, counts])).astype(np.int64))
 
     def at(self, percent: float) -> float:
-        """The percentile, linear within a bin of reals; 0 when there is no number at all."""
-        total = int(self._counts.sum())
-        if not total:
+        """The percentile, linear within a bin; 0 when there is no number at all."""
+        if not self._counts.size:
             return 0.0
-        rank = percent / 100 * (total - 1)
         sums = np.cumsum(self._counts)
+        rank = percent / 100 * (int(sums[-1]) - 1)
         place = int(np.searchsorted(sums, rank, side="right"))
-        if self._lowest is not None:
-            return float(place + self._lowest)
         share = (rank - (sums[place] - self._counts[place]) + 0.5) / self._counts[place]
-        low, high = _numbers(np.array([place << 16, (place << 16) | 0xFFFF], np.uint32)).tolist()
+        first = int(self._bins[place]) << self._dropped
+        low, high = self._numbers(np.array([first, first | (1 << self._dropped) - 1], np.uint32)).tolist()
         return float(low + share * (high - low))
 
+    def _keep(self, bins: NDArray[np.uint32], counts: NDArray[np.int64]) -> None:
+        while bins.size > LIMIT:
+            self._dropped += 1
+            bins, place = np.unique(bins >> 1, return_inverse=True)
+            counts = np.bincount(place, counts).astype(np.int64)
+        self._bins, self._counts = bins, counts
 
-def _ordered(values: NDArray[np.float32]) -> NDArray[np.uint32]:
-    """The bits of float32 so that larger numbers have larger bits."""
-    bits = values.view(np.uint32)
-    negative = bits >> 31 == 1
-    ordered: NDArray[np.uint32] = np.where(negative, ~bits, bits | np.uint32(1 << 31))
-    return ordered
+    def _ordered(self, values: NDArray[Any]) -> NDArray[np.uint32]:
+        """Bits in the order of the numbers."""
+        if self._integers:
+            self._lowest = int(np.iinfo(values.dtype).min)
+            return (values.astype(np.int64) - self._lowest).astype(np.uint32)
+        bits = values.astype(np.float32).view(np.uint32)
+        ordered: NDArray[np.uint32] = np.where(bits >> 31 == 1, ~bits, bits | np.uint32(1 << 31))
+        return ordered
 
-
-def _numbers(ordered: NDArray[np.uint32]) -> NDArray[np.float32]:
-    """What `_ordered` was made of."""
-    negative = ordered >> 31 == 0
-    bits = np.where(negative, ~ordered, ordered & np.uint32((1 << 31) - 1)).astype(np.uint32)
-    return bits.view(np.float32)
+    def _numbers(self, ordered: NDArray[np.uint32]) -> NDArray[Any]:
+        """What `_ordered` was made of."""
+        if self._integers:
+            return ordered.astype(np.int64) + self._lowest
+        bits = np.where(ordered >> 31 == 0, ~ordered, ordered & np.uint32((1 << 31) - 1)).astype(np.uint32)
+        return bits.view(np.float32)

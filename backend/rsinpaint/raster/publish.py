@@ -63,7 +63,7 @@ def sweep(folder: str) -> tuple[str, ...]:
             else:
                 stale = time.time() - os.path.getmtime(path) > OTHER_HOST_S
             if stale:
-                os.remove(path)
+                shutil.rmtree(path) if os.path.isdir(path) else os.remove(path)
                 removed.append(name)
     return tuple(removed)
 

@@ -15,8 +15,8 @@ from .scene import Scene
 BLOCK = 512
 
 
-KNOWN, HOLE, OTHER = 0, 1, 2
-"""Trusted; to be filled; neither: collar, and what is empty without being a hole."""
+KNOWN, HOLE, OTHER, SEEN = 0, 1, 2, 3
+"""Trusted; to be filled; neither: collar, and what is empty without being a hole; to be filled and yet looked at."""
 
 
 class Scratch:
@@ -66,7 +66,8 @@ class Scratch:
         """Keep one window, in whole blocks of `BLOCK` or up to the scene's edge."""
         window = ((rows.start, rows.stop), (columns.start, columns.stop))
         try:
-            self._dataset.write(np.where(holes, HOLE, np.where(known, KNOWN, OTHER)).astype(np.uint8), window=window)
+            flags = np.where(holes, np.where(known, SEEN, HOLE), np.where(known, KNOWN, OTHER))
+            self._dataset.write(flags.astype(np.uint8), window=window)
         except GDAL_ERRORS as problem:
             raise write_error(self._output, problem) from problem
 
@@ -80,4 +81,4 @@ class Scratch:
         """Holes and known pixels of a window, (bands, rows, columns) each."""
         window = ((rows.start, rows.stop), (columns.start, columns.stop))
         flags = self._dataset.read(window=window)
-        return flags == HOLE, flags == KNOWN
+        return (flags == HOLE) | (flags == SEEN), (flags == KNOWN) | (flags == SEEN)

@@ -1,8 +1,8 @@
-"""Networks that look at all of their input: patches of one size, on a grid that starts at the scene's corner.
+"""Networks that look at all of their input: windows of one size, on a grid that starts at the scene's corner.
 
-+-----------+                  the answer of a pixel hangs on its patch, so the patches are the scene's and not
-|      +----+------+           the window's: promise 5. Neighbours overlap by a quarter; there their answers
-|      |    |      |           fade into each other.
++-----------+                  the answer of a pixel hangs on its window, so the windows are the scene's and not
+|      +----+------+           those in which it is written: promise 5. Neighbours overlap by a quarter; there
+|      |    |      |           their answers fade into each other.
 +------+----+      |
 """
 
@@ -18,16 +18,16 @@ from .normal import Flags, Inside
 
 Planes = TypeVar("Planes", bound=NDArray[Any])
 OVERLAP = 4
-"""One part in so many of a patch is shared with the next one."""
+"""One part in so many of a window is shared with the next one."""
 KEPT = 8
-"""One part in so many of the memory keeps answers of patches that reach into a later window."""
+"""One part in so many of the memory keeps answers of windows that reach into a later window."""
 
 
-class Patches:
-    """Fills the inside of an array patch by patch; those without holes are left out.
+class FixedWindows:
+    """Fills the inside of an array window by window; those without holes are left out.
 
     Args:
-        side: of a patch, in pixels.
+        side: of a window, in pixels.
         size: rows and columns of the scene.
     """
 
@@ -35,7 +35,7 @@ class Patches:
 
     def __init__(self, device: Device, side: int, size: tuple[int, int], memory_bytes: int) -> None:
         self.side, self.seen = side, side
-        """A patch reaches at most its side beyond a pixel that it fills."""
+        """A window reaches at most its side beyond a pixel that it fills."""
         self._device, self._size = device, size
         self._fade = _fade(side)
         self._answers: OrderedDict[tuple[object, ...], Answer] = OrderedDict()
@@ -53,12 +53,13 @@ class Patches:
         """Fill and expected error of the inside, (bands, rows, columns), in the network's units.
 
         Args:
-            image: values and guesses; what is known counts as known even in a collar, which networks of this
-                kind would take for one great hole: `unknown` is not looked at. `holes` marks what is wanted.
+            image: values and guesses, and one plane more where the device is `guided`. What lies in a collar counts
+                as known, since networks of this kind would take it for one great hole: `unknown` is not looked at.
+            holes: what is wanted; likewise one plane more.
             origin: row and column in the scene of the first pixel of the arrays.
             group: whose bands these are.
         """
-        shape = image[inside].shape
+        shape = (len(group.seen), *image[inside].shape[1:])
         fill, scale, weight = np.zeros(shape), np.zeros(shape), np.zeros(shape[1:])
         told = False
         places = self._places(holes, inside, origin)
@@ -77,11 +78,11 @@ class Patches:
             if error is not None:
                 told = True
                 scale[:, rows, columns] += fade * error[(slice(None), *cut)]
-        weight = np.maximum(weight, 1e-12)  # 0 where no patch has holes: nobody looks there
+        weight = np.maximum(weight, 1e-12)  # 0 where no window has holes: nobody looks there
         return (fill / weight).astype(np.float32), (scale / weight).astype(np.float32) if told else None
 
     def _places(self, holes: Flags, inside: Inside, origin: tuple[int, int]) -> list[tuple[int, int]]:
-        """First row and column, in the scene, of each patch with holes that reaches into the inside."""
+        """First row and column, in the scene, of each window with holes that reaches into the inside."""
         firsts = [
             [
                 start
@@ -103,7 +104,7 @@ class Patches:
         origin: tuple[int, int],
         group: Group,
     ) -> list[Answer]:
-        """The answer of each patch, computed once even where it reaches into two windows."""
+        """The answer of each window, computed once even where it reaches into two windows."""
         missing = [place for place in places if (group, *place) not in self._answers]
         pictures = [
             (self._whole(self._seen(image, place, origin)), self._whole(self._seen(holes, place, origin)))
@@ -118,26 +119,26 @@ class Patches:
         return answers
 
     def _seen(self, planes: Planes, place: tuple[int, int], origin: tuple[int, int]) -> Planes:
-        """What lies in a patch of arrays that start at `origin`."""
+        """What lies in a window of arrays that start at `origin`."""
         rows, columns = (
             slice(max(start - first, 0), start - first + self.side) for start, first in zip(place, origin, strict=True)
         )
         return cast(Planes, planes[..., rows, columns])
 
     def _whole(self, planes: Planes) -> Planes:
-        """A scene that is smaller than a patch is mirrored until it fills it."""
+        """A scene that is smaller than a window is mirrored until it fills it."""
         width = ((0, 0), *((0, self.side - size) for size in planes.shape[1:]))
         return cast(Planes, np.pad(planes, width, mode="symmetric")) if any(after for _, after in width) else planes
 
 
 def starts(size: int, side: int) -> list[int]:
-    """Where patches start along a side of the scene; the last one ends with the scene."""
+    """Where windows start along a side of the scene; the last one ends with the scene."""
     last = max(size - side, 0)
     return [*range(0, last, side - side // OVERLAP), last]
 
 
 def _fade(side: int) -> NDArray[np.float64]:
-    """Weight of a patch's answer: 1 inside, falling towards the edges over the overlap, nowhere 0.
+    """Weight of a window's answer: 1 inside, falling towards the edges over the overlap, nowhere 0.
 
     It sets in and ends without a bend, so that a difference between neighbours starts with no step.
     """
