@@ -8,13 +8,14 @@ from qgis.core import QgsProcessingProvider
 from qgis.PyQt.QtGui import QIcon
 
 from . import settings
+from .algorithms.fill_masked_areas import FillMaskedAreas
 from .algorithms.fill_slcoff_gaps import FillSlcOffGaps
 from .translate import tr
 from .worker.errors import WorkerError
 from .worker.locate import locate
 from .worker.pool import Pool
 
-ALGORITHMS = (FillSlcOffGaps,)
+ALGORITHMS = (FillMaskedAreas, FillSlcOffGaps)
 HERE = Path(__file__).parent
 
 

@@ -23,6 +23,7 @@ from .errors import Cancelled, JobError
 from .jobs import BandReport, Job, Report
 from .models import registry, run
 from .models.bands import check as suits
+from .models.bands import note as band_note
 from .models.card import Card
 from .outputs import Outputs, check_outputs
 from .pieces import SQUARE, Piece, Squares, read_ahead
@@ -87,7 +88,7 @@ def fill(job: Job, progress: Progressing, cancelled: Callable[[], bool]) -> Repo
         tally = _repair(job, scene, holes, squares, survey, model, outputs, clock)
         if (tally.filled + tally.left_open != survey.holes).any():
             raise RuntimeError(f"{survey.holes} holes were found, {tally.filled} filled, {tally.left_open} left open")
-        notes += [*model.notes, *_left_open(scene, survey, tally)]
+        notes += [*model.notes, *band_note(card, len(bands)), *_left_open(scene, survey, tally)]
         clock.tell("write", 1.0 - 1e-3, f"finishing {job.output}")
         outputs.publish(_tags(job, card, source.name, tally))
     return Report(
@@ -243,6 +244,9 @@ def _nothing_to_do(job: Job, scene: Scene, survey: Survey, notes: list[str]) -> 
     finding = f"`{scene.name}` has no holes" + (f" that `{job.mask}` marks" if job.mask else "")
     if not job.copy_when_whole:
         remedy = "Nothing was written. " + (notes[-1] if notes else "Give a mask that marks them with 1: `--mask`")
+        able = [card.id for card in registry.cards() if job.task in card.tasks and not card.needs_mask]
+        if able and job.mask is None:
+            remedy += f". Without a mask: `--model {'` or `'.join(able)}`"
         raise JobError(finding, remedy=remedy, code="nothing_to_fill")
     notes.append(f"{finding}: the output equals the input")
 

@@ -71,6 +71,7 @@ def test_any_number_of_bands_and_any_size_are_filled_and_nothing_else_is_touched
     out, report = repaired(made, tmp_path / "out.tif", name)
     np.testing.assert_array_equal(out[~made.holes], made.values[~made.holes])
     assert report.filled == made.holes.sum() and report.left_open == 0
+    assert any("3 at a time" in note for note in report.notes) == (name != "anyband")
     assert (out[made.holes] != 0).all()
 
 

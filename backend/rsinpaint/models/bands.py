@@ -38,6 +38,18 @@ def check(card: Card, scene_name: str, bands: int) -> None:
     )
 
 
+def note(card: Card, bands: int) -> list[str]:
+    """A sentence for the user where the network is shown other bands than it was made for."""
+    count = wanted(card)
+    if count is None or count == bands:
+        return []
+    made_for = f"{count} bands" if isinstance(card.bands, int) else ", ".join(map(str, card.bands))
+    return [
+        f"`{card.id}` was made for {made_for}: of {bands} bands it saw {count} at a time, in their order. "
+        "`--bands` names others, in the order that it wants"
+    ]
+
+
 def groups(card: Card, chosen: Sequence[int], count: int) -> list[Group]:
     """How the bands of a scene are shown to the network.
 
