@@ -76,7 +76,9 @@ def main() -> int:
         made = {kind: damaged(given.scene, kind, Path(name)) for kind in HOLES}
         if not given.model:
             os.environ["RSINPAINT_MODELS"] = name
-            given.model = [make_model(system, Path(name)) for system in SYSTEMS if kind_of(system).halo is None]
+            given.model = [
+                make_model(system, Path(name)) for system in SYSTEMS if getattr(kind_of(system), "halo", 0) is None
+            ]
         for model in given.model:
             ratios = []
             for scene, mask, holes in made.values():

@@ -4,6 +4,7 @@ open the scene, decide where the holes are, plan windows, read each with its hal
 put the fill into the holes, write, and give the output its name when it is complete.
 """
 
+import os
 import time
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -241,7 +242,7 @@ def _nothing_to_do(job: Job, scene: Scene, survey: Survey, notes: list[str]) -> 
     """A scene without holes: a note where the job says so, else an error."""
     if survey.holes.any():
         return
-    finding = f"`{scene.name}` has no holes" + (f" that `{job.mask}` marks" if job.mask else "")
+    finding = f"`{scene.name}` has no holes" + (f" that `{os.path.basename(job.mask)}` marks" if job.mask else "")
     if not job.copy_when_whole:
         remedy = "Nothing was written. " + (notes[-1] if notes else "Give a mask that marks them with 1: `--mask`")
         able = [card.id for card in registry.cards() if job.task in card.tasks and not card.needs_mask]
