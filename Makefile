@@ -8,7 +8,8 @@ help:  ## print this list
 setup:  ## install what is missing: QGIS (as root on Debian or Ubuntu) and .venv with the backend
 	@scripts/setup.sh
 
-demo: setup  ## repair the sample scene with QGIS: demo/filled.tif and demo/before_after.png
+demo:  ## repair the sample scene with QGIS: demo/filled.tif and demo/before_after.png
+	@scripts/setup.sh use
 	@.venv/bin/python scripts/demo.py
 
 pictures: demo  ## make the pictures of the README from the demo's output

@@ -16,6 +16,7 @@ import sys
 import tempfile
 from multiprocessing import get_context
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import rasterio
@@ -36,6 +37,8 @@ SYSTEMS: dict[str, dict[str, object]] = {
 """Network -> what differs from its own defaults."""
 GUESS = {"ecea": "harmonic"}
 BANDS = 3
+SIDE = 256
+"""Of the windows of networks that look at all of their input, as published."""
 
 
 def make_scene(scene: Path, mask: Path, side: int, block: int) -> None:
@@ -73,6 +76,7 @@ def make_model(name: str, folder: Path) -> str:
     for weight in network.parameters():
         if weight.ndim > 1:
             torch.nn.init.normal_(weight, std=weight[0].numel() ** -0.5)
+    _settle(network)
     file = folder / f"chance-{name.replace('_', '-')}.safetensors"
     save_file({key: tensor.contiguous().clone() for key, tensor in network.state_dict().items()}, file)
     content = file.read_bytes()
@@ -84,12 +88,23 @@ def make_model(name: str, folder: Path) -> str:
         "bands": BANDS,
         "needs_mask": True,
         "outputs": ["fill"],
-        "window": 256 if network.halo is None else None,
+        "window": SIDE if network.halo is None else None,
         "first_guess": GUESS.get(name),
         "weights": {"file": file.name, "bytes": len(content), "sha256": hashlib.sha256(content).hexdigest()},
     }
     file.with_suffix(".json").write_text(json.dumps(fields), encoding="utf-8")
     return file.stem
+
+
+def _settle(network: Any) -> None:
+    """Let batch norms meet a picture, without which answers of chance weights run into their limits."""
+    import torch
+
+    norms = [part for part in network.modules() if isinstance(part, torch.nn.BatchNorm2d)]
+    for norm in norms:
+        norm.momentum = 1.0
+    with torch.no_grad():
+        network.train()(torch.rand(1, BANDS, SIDE, SIDE), (torch.rand(1, 1, SIDE, SIDE) > 0.7).float())
 
 
 def main() -> int:

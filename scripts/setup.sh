@@ -1,10 +1,17 @@
 #!/usr/bin/env bash
 # Sets up what is missing, and nothing else: QGIS with the tools of its tests, and .venv with the backend.
-# `setup.sh backend` leaves QGIS alone. A second run finds everything in place and ends within a second.
+# `setup.sh use` takes what users need and leaves out what only tests and training do; `setup.sh backend` leaves QGIS
+# alone. A second run finds everything in place and ends within a second.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
-PACKAGES=(qgis python3-qgis python3-venv python3-pytest xvfb xauth xdotool openbox)  # the last five for the tests alone
+for_what=${1:-all}
+PACKAGES=(qgis python3-qgis python3-venv)
+EXTRAS='[demo]'
+if [[ $for_what != use ]]; then
+    PACKAGES+=(python3-pytest xvfb xauth xdotool openbox)
+    EXTRAS='[demo,stac,train,test,lint]'
+fi
 
 say() { printf 'setup: %s\n' "$*"; }
 stop() { printf 'setup: %s\n' "$@" >&2; exit 1; }
@@ -54,9 +61,15 @@ base_python() {
 # The folder belongs to it: a venv with an editable install does not survive being moved.
 wanted() { { pwd; cat backend/pyproject.toml backend/constraints.txt; } | sha256sum | cut -d ' ' -f 1; }
 
-set_up_backend() {
+# A full installation serves users, too; the other way round it does not.
+is_set_up() {
     local stamp=.venv/rsinpaint-setup
-    if [[ -x .venv/bin/python && -f $stamp && $(<"$stamp") == $(wanted) ]]; then
+    [[ -x .venv/bin/python && -f $stamp ]] || return 1
+    [[ $(<"$stamp") == "$(wanted)$EXTRAS" || ($for_what == use && $(<"$stamp") == "$(wanted)"*) ]]
+}
+
+set_up_backend() {
+    if is_set_up; then
         return
     fi
     local python
@@ -67,9 +80,9 @@ set_up_backend() {
     fi
     say "installing the backend into .venv: up to 2 GB, some minutes"
     .venv/bin/python -m pip install --quiet --no-input --disable-pip-version-check --root-user-action=ignore \
-        -c backend/constraints.txt -e './backend[stac,train,test,lint]'
-    wanted >"$stamp"
+        -c backend/constraints.txt -e "./backend$EXTRAS"
+    printf '%s%s\n' "$(wanted)" "$EXTRAS" >.venv/rsinpaint-setup
 }
 
-[[ ${1:-all} == backend ]] || set_up_qgis
+[[ $for_what == backend ]] || set_up_qgis
 set_up_backend
