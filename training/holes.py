@@ -5,7 +5,6 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.random import Generator
@@ -13,6 +12,8 @@ from numpy.typing import NDArray
 
 from rsinpaint.masks import simulate
 from rsinpaint.raster.scene import open_scene
+
+from .strokes import segment
 
 Holes = NDArray[np.bool_]
 
@@ -62,17 +63,8 @@ def free_form(side: int, rng: Generator) -> Holes:
             angle = -angle if stroke % 2 == 0 else angle
             length, width = rng.integers(10, 50) * scale, rng.integers(10, 20) * scale
             end = np.clip(start + length * np.array([np.cos(angle), np.sin(angle)]), 0, side - 1)
-            holes |= _near_segment(side, start, end, max(width / 2, 0.5))
+            segment(holes, (start[0], start[1]), (end[0], end[1]), max(width, 1.0))
             start = end
-    return holes
-
-
-def _near_segment(side: int, start: NDArray[Any], end: NDArray[Any], reach: float) -> Holes:
-    """True up to `reach` pixels from a straight segment between two (row, column)."""
-    place = np.moveaxis(np.mgrid[0:side, 0:side], 0, -1) - start
-    way = end - start
-    along = np.clip((place @ way) / max(float(way @ way), 1e-9), 0, 1)
-    holes: Holes = np.hypot(*np.moveaxis(place - along[..., None] * way, -1, 0)) <= reach
     return holes
 
 
