@@ -75,14 +75,17 @@ def algorithm_dialog(studio: Studio, scene: str) -> None:
 
     layer = QgsRasterLayer(scene, "LE07_20100116 (Menindee Lakes)")
     QgsProject.instance().addMapLayer(layer)
-    kept = QgsApplication.processingRegistry().createAlgorithmById("rsinpaint:fillslcoffgaps")
-    dialog = AlgorithmDialog(kept)
-    dialog.resize(1000, 760)
-    dialog.show()
-    studio.settle()
-    # Python sees QGIS's collapsible box as a plain one.
-    dialog.findChild(QGroupBox, "grpAdvanced").setProperty("collapsed", False)
-    studio.take("algorithm", dialog)
+    for name, shot in (("fillmaskedareas", "masked_areas"), ("fillslcoffgaps", "algorithm")):
+        kept = QgsApplication.processingRegistry().createAlgorithmById(f"rsinpaint:{name}")
+        dialog = AlgorithmDialog(kept)
+        dialog.resize(1000, 900)
+        dialog.show()
+        studio.settle()
+        # Python sees QGIS's collapsible box as a plain one.
+        dialog.findChild(QGroupBox, "grpAdvanced").setProperty("collapsed", False)
+        studio.take(shot, dialog)
+        if shot != "algorithm":
+            dialog.close()
     dialog.runButton().click()
     studio.settle(lambda: dialog.runButton().isEnabled() and bool(dialog.results()), limit=20)
     studio.take("log", dialog)

@@ -53,6 +53,12 @@ def test_the_dialog_has_every_parameter(shots):
     assert shots["algorithm"]["title"] == "Fill SLC-off gaps"
 
 
+def test_the_dialog_of_masked_areas_takes_a_raster_or_polygons(shots):
+    seen = {text["text"] for text in shots["masked_areas"]["texts"]}
+    assert seen >= {"Scene to be repaired", "Mask (raster) [optional]", "Mask (polygons) [optional]", "Model", "Run"}
+    assert shots["masked_areas"]["title"] == "Fill masked areas"
+
+
 def test_the_log_says_what_was_done(shots):
     assert "10 pixels filled, 0 left open (model fake, cpu" in shots["log"]["log"]
 
