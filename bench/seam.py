@@ -4,7 +4,8 @@
 
 Without models: every published system with weights of chance, whose windows agree on nothing. Holes are hidden in a
 real scene, filled by `rsinpaint.fill`, and the mean absolute difference of neighbours, both in a hole, is taken across
-the lines where a window begins or ends and across all others. 1.00: no seam. Leaves bench/results/seam.md.
+the lines where a window begins or ends, where two fade into each other, and elsewhere. 1.00: no seam. Leaves
+bench/results/seam.md.
 """
 
 import argparse
@@ -31,6 +32,8 @@ SCENE = ROOT.parent / "shared" / "data" / "validate" / "multispectral" / "Zealan
 SIDE = 700
 """Rows and columns that are taken of the scene: no multiple of anything."""
 BANDS = 3
+GRID = 8
+"""Strides of these networks divide it."""
 HOLES = {"slcoff": 0.6, "clouds": 0.35}
 
 
@@ -50,20 +53,26 @@ def damaged(scene: Path, kind: str, folder: Path) -> tuple[Path, Path, NDArray[n
     return *paths, holes
 
 
-def ratio(values: NDArray[np.float64], holes: NDArray[np.bool_], side: int) -> float:
-    """Mean step across seams by mean step elsewhere, rows and columns together."""
-    at, rest = [], []
+def ratios(values: NDArray[np.float64], holes: NDArray[np.bool_], side: int) -> tuple[float, float]:
+    """Mean step where windows begin or end, and mean step where they fade into each other, by the mean elsewhere.
+
+    Elsewhere: where one window alone is seen, at lines that lie alike on the grid that strides leave in what a network
+    draws. Rows and columns together.
+    """
+    ends, fades, rest = [], [], []
     for axis in (0, 1):
         size = holes.shape[axis]
-        seams = {line for start in starts(size, side) for line in (start, start + side) if 0 < line < size}
+        first = np.array(starts(size, side))
+        lines = np.arange(1, size)
+        at_end = np.isin(lines, np.concatenate([first, first + side]))
+        shared = ((lines[:, None] > first) & (lines[:, None] < first + side)).sum(1) > 1
+        alike = np.isin(lines % GRID, lines[at_end] % GRID)
         steps = np.abs(np.diff(values, axis=axis + 1))
         both = np.take(holes, range(1, size), axis) & np.take(holes, range(size - 1), axis)
-        at_seam = np.zeros(size - 1, bool)
-        at_seam[[line - 1 for line in seams]] = True
-        shaped = np.expand_dims(at_seam, 1 - axis)
-        at.append(steps[:, both & shaped].ravel())
-        rest.append(steps[:, both & ~shaped].ravel())
-    return float(np.concatenate(at).mean() / np.concatenate(rest).mean())
+        for where, found in ((at_end, ends), (shared & alike, fades), (~shared & ~at_end & alike, rest)):
+            found.append(steps[:, both & np.expand_dims(where, 1 - axis)].ravel())
+    level = np.concatenate(rest).mean()
+    return float(np.concatenate(ends).mean() / level), float(np.concatenate(fades).mean() / level)
 
 
 def main() -> int:
@@ -71,7 +80,8 @@ def main() -> int:
     parser.add_argument("--model", action="append", default=[], metavar="ID", help="as `rsinpaint models list` has it")
     parser.add_argument("--scene", type=Path, default=SCENE)
     given = parser.parse_args()
-    lines = [f"| model | {' | '.join(HOLES)} |", "| --- " * (1 + len(HOLES)) + "|"]
+    columns = [f"{kind}, {where}" for kind in HOLES for where in ("ends", "fade")]
+    lines = [f"| model | {' | '.join(columns)} |", "| --- " * (1 + len(columns)) + "|"]
     with tempfile.TemporaryDirectory() as name:
         made = {kind: damaged(given.scene, kind, Path(name)) for kind in HOLES}
         if not given.model:
@@ -80,16 +90,16 @@ def main() -> int:
                 make_model(system, Path(name)) for system in SYSTEMS if getattr(kind_of(system), "halo", 0) is None
             ]
         for model in given.model:
-            ratios = []
+            found: list[float] = []
             for scene, mask, holes in made.values():
                 output = str(Path(name) / "out.tif")
                 job = {"scene": str(scene), "mask": str(mask), "output": output, "task": "masked", "overwrite": True}
                 fill(read_job(job | {"model": model, "device": "cpu"}), lambda progress: None, lambda: False)
                 with rasterio.open(output) as file:
-                    ratios.append(ratio(file.read().astype(np.float64), holes, registry.find(model).window or WINDOW))
-            lines.append(f"| {model} | {' | '.join(f'{one:.3f}' for one in ratios)} |")
+                    found += ratios(file.read().astype(np.float64), holes, registry.find(model).window or WINDOW)
+            lines.append(f"| {model} | {' | '.join(f'{one:.3f}' for one in found)} |")
             print(lines[-1], flush=True)
-    head = "Steps inside holes where windows begin or end, by steps elsewhere; 1 is best."
+    head = "Steps inside holes where windows begin or end, and where they fade, by steps where there is one; 1 is best."
     print(keep("seam", f"{head} Made by `python bench/seam.py`.\n\n" + "\n".join(lines), readme=False))
     return 0
 
