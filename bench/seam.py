@@ -34,17 +34,19 @@ SIDE = 700
 BANDS = 3
 GRID = 8
 """Strides of these networks divide it."""
+SEEDS = range(4)
+"""Stripes cross a line in few places: single lines differ by half."""
 HOLES = {"slcoff": 0.6, "clouds": 0.35}
 
 
-def damaged(scene: Path, kind: str, folder: Path) -> tuple[Path, Path, NDArray[np.bool_]]:
+def damaged(scene: Path, kind: str, seed: int, folder: Path) -> tuple[Path, Path, NDArray[np.bool_]]:
     """A piece of the scene, the mask of its holes, and the holes."""
     with rasterio.open(scene) as file:
         rows, columns = min(SIDE, file.height), min(SIDE, file.width)
         values = file.read([*range(1, BANDS + 1)], window=((0, rows), (0, columns)))
         profile = {"driver": "GTiff", "height": rows, "width": columns, "crs": file.crs, "transform": file.transform}
-    holes = SIMULATORS[kind]((rows, columns), np.random.default_rng(0), HOLES[kind])
-    paths = folder / f"{kind}.tif", folder / f"{kind}_mask.tif"
+    holes = SIMULATORS[kind]((rows, columns), np.random.default_rng(seed), HOLES[kind])
+    paths = folder / f"{kind}{seed}.tif", folder / f"{kind}{seed}_mask.tif"
     for path, planes in zip(
         paths, (np.where(holes, values[:, :1, :1], values), holes[None].astype("uint8")), strict=True
     ):
@@ -53,8 +55,8 @@ def damaged(scene: Path, kind: str, folder: Path) -> tuple[Path, Path, NDArray[n
     return *paths, holes
 
 
-def ratios(values: NDArray[np.float64], holes: NDArray[np.bool_], side: int) -> tuple[float, float]:
-    """Mean step where windows begin or end, and mean step where they fade into each other, by the mean elsewhere.
+def steps_of(values: NDArray[np.float64], holes: NDArray[np.bool_], side: int) -> list[NDArray[np.float64]]:
+    """Steps where windows begin or end, where they fade into each other, and elsewhere.
 
     Elsewhere: where one window alone is seen, at lines that lie alike on the grid that strides leave in what a network
     draws. Rows and columns together.
@@ -71,8 +73,18 @@ def ratios(values: NDArray[np.float64], holes: NDArray[np.bool_], side: int) -> 
         both = np.take(holes, range(1, size), axis) & np.take(holes, range(size - 1), axis)
         for where, found in ((at_end, ends), (shared & alike, fades), (~shared & ~at_end & alike, rest)):
             found.append(steps[:, both & np.expand_dims(where, 1 - axis)].ravel())
-    level = np.concatenate(rest).mean()
-    return float(np.concatenate(ends).mean() / level), float(np.concatenate(fades).mean() / level)
+    return [np.concatenate(found) for found in (ends, fades, rest)]
+
+
+def filled_steps(
+    model: str, scene: Path, mask: Path, holes: NDArray[np.bool_], folder: Path
+) -> list[NDArray[np.float64]]:
+    """`steps_of` what a model makes of a damaged scene."""
+    output = str(folder / "out.tif")
+    job = {"scene": str(scene), "mask": str(mask), "output": output, "task": "masked", "overwrite": True}
+    fill(read_job(job | {"model": model, "device": "cpu"}), lambda progress: None, lambda: False)
+    with rasterio.open(output) as file:
+        return steps_of(file.read().astype(np.float64), holes, registry.find(model).window or WINDOW)
 
 
 def main() -> int:
@@ -83,20 +95,17 @@ def main() -> int:
     columns = [f"{kind}, {where}" for kind in HOLES for where in ("ends", "fade")]
     lines = [f"| model | {' | '.join(columns)} |", "| --- " * (1 + len(columns)) + "|"]
     with tempfile.TemporaryDirectory() as name:
-        made = {kind: damaged(given.scene, kind, Path(name)) for kind in HOLES}
+        made = {kind: [damaged(given.scene, kind, seed, Path(name)) for seed in SEEDS] for kind in HOLES}
         if not given.model:
             os.environ["RSINPAINT_MODELS"] = name
-            given.model = [
-                make_model(system, Path(name)) for system in SYSTEMS if getattr(kind_of(system), "halo", 0) is None
-            ]
+            whole = [system for system in SYSTEMS if getattr(kind_of(system), "halo", 0) is None]
+            given.model = [make_model(system, Path(name)) for system in whole]
         for model in given.model:
             found: list[float] = []
-            for scene, mask, holes in made.values():
-                output = str(Path(name) / "out.tif")
-                job = {"scene": str(scene), "mask": str(mask), "output": output, "task": "masked", "overwrite": True}
-                fill(read_job(job | {"model": model, "device": "cpu"}), lambda progress: None, lambda: False)
-                with rasterio.open(output) as file:
-                    found += ratios(file.read().astype(np.float64), holes, registry.find(model).window or WINDOW)
+            for damages in made.values():
+                every = [filled_steps(model, *damage, Path(name)) for damage in damages]
+                ends, fades, rest = (float(np.concatenate(part).mean()) for part in zip(*every, strict=True))
+                found += [ends / rest, fades / rest]
             lines.append(f"| {model} | {' | '.join(f'{one:.3f}' for one in found)} |")
             print(lines[-1], flush=True)
     head = "Steps inside holes where windows begin or end, and where they fade, by steps where there is one; 1 is best."
